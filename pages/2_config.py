@@ -34,6 +34,8 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         link_to("data", t("page.config.to_data"), run)
         return
     locked = show_lock(workspace, run)
+    if not locked:
+        st.markdown(t("page.config.defaults"))
     # Above the form and drawn after it, by what stands in it then.
     top = st.container(horizontal=True, vertical_alignment="center", key="train_now")
     draft, model = draft_of(run), prepare.model_of(run)
@@ -57,7 +59,6 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
             warn_of_run(run, recipe or draft.saved)
             found, cost = show_estimate(workspace, run, recipe or draft.saved, model)
             if not locked:
-                st.caption(t("page.config.defaults"))
                 offer_fit(run, draft, model)
         if not locked:
             with top:

@@ -103,12 +103,27 @@ def test_before_the_press_it_is_said_that_others_work(
     """Beside a time that is of a machine left alone; a GPU computes as it does alone."""
     monkeypatch.setattr(busy_step, "this_machine", lambda: SimpleNamespace(cores=2, gpus=()))
     monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda *_: 1.53)
+    monkeypatch.setattr(busy_step, "_SEEN", [])
+    assert busy_step.kept_just_now() == 0.0
     found = busy_now(home)
     assert found and say(found.key, **found.values) == (
         "Other programs take 1.5 of this machine's 2 cores now: longer while they do."
     )
+    assert busy_step.kept_just_now() == 1.53, "until what begins now has looked itself"
     monkeypatch.setattr(busy_step, "this_machine", lambda: SimpleNamespace(cores=2, gpus=("a card",)))
     assert busy_now(home) is None
+
+
+@pytest.mark.parametrize(("kept", "least", "most"), [(0.0, 2.0, 3.0), (1.5, 2.5, 4.0), (2.0, 3.0, 4.5)])
+def test_who_begins_beside_another_shares_the_cores(
+    monkeypatch: pytest.MonkeyPatch, kept: float, least: float, most: float
+) -> None:
+    """What is said of a press on "Run now": 8 minutes alone are 20 to 32 beside 1.5 of two cores."""
+    monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
+    monkeypatch.setattr(machine, "this_machine", lambda: SimpleNamespace(gpus=()))
+    for module in (machine, busy_step):
+        monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    assert busy_step.beside(kept) == pytest.approx((least, most))
 
 
 def test_a_gpu_is_not_slowed(monkeypatch: pytest.MonkeyPatch) -> None:

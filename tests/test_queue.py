@@ -24,6 +24,7 @@ from core.queue.devices import HELD_VARIABLE, Devices, Held, chosen, held_alread
 from core.recipe.recipe import to_yaml
 from core.steps import prepare
 from core.workspace.paths import PROJECT, Workspace, workspace_around
+from tests.page import open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import make_run, stop_jobs
 from tests.waiting import until
@@ -364,6 +365,31 @@ def test_a_device_is_taken_in_every_workspace(workspace: Workspace, another: Wor
     again = ask(another, "theirs", ENDLESS)
     until(lambda: position(again) == 1)
     assert another_has_it(again) == workspace.root
+
+
+def test_when_it_begins_behind_another_workspace_is_a_range(
+    workspace: Workspace, another: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job says half a minute, and may take longer; who waits there may come first."""
+    begins(ask(another, "theirs", ENDLESS))
+    behind = ask(another, "their-next", ENDLESS)
+    until(lambda: position(behind) == 1)
+    mine = ask(workspace, "mine", ENDLESS)
+    until(lambda: position(mine) == 1)
+    monkeypatch.setattr(queued, "_left", lambda _, entry: 600.0 if entry.position else 30.0)
+    (found,) = [one for one in queued.queued(workspace).jobs if one.run == "mine"]
+    assert (found.begins, found.latest) == (30.0, 930.0)
+    assert "begins in about 30 seconds to about 16 minutes" in found.told()
+    turns = queued.queued(workspace)
+    assert turns.is_another_before and "nobody knows exactly" in turns.next_told
+    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
+    page = open_test_page("start", language="zh")
+    said = "".join(str(one.value) for one in page.caption)
+    assert "后开始，说不准" in said and "你在这台电脑上开的另一个调音台正在用处理器" in said
+    assert str(another.root) not in said and not page.exception
+    monkeypatch.undo()
+    (found,) = [one for one in queued.queued(workspace).jobs if one.run == "mine"]
+    assert found.begins is None, "of such a job nobody knows"
 
 
 def test_one_of_several_workspaces_gets_a_device_at_a_time(workspace: Workspace, another: Workspace) -> None:

@@ -189,8 +189,10 @@ def test_the_start_page_shows_the_queue_and_changes_it(workspace: Workspace) -> 
     page = open_test_page("start", runs[1].id)
     assert no_errors(page)
     said = text_of(page)
-    assert "Bea waits for its turn" in said and "Waits for the processor: position 2; begins in about" in said
-    assert "**1. Ada**" in said and "**2. Bea**" in said and "position 1; begins in about" in said
+    assert "Bea waits for its turn" in said and "position 2; begins when a device is free" in said
+    assert (
+        "**1. Ada**" in said and "**2. Bea**" in said and "position 1; begins when a device is free" in said
+    )
     keys = [button.key for button in page.button]
     assert f"queue_now {runs[1].id} chain" in keys
     page.button(key=f"queue_first {runs[1].id} chain").click().run()
@@ -228,7 +230,7 @@ def test_who_opens_the_page_sees_what_runs_before_what_waits(workspace: Workspac
     for step in ("data", "config", "train", "publish"):
         beside = open_test_page(step, waits.id)
         assert no_errors(beside) and "Ada waits for its turn" in beside.info[0].value, step
-        assert "position 1; begins in about" in beside.info[0].value and "left" not in text_of(beside), step
+        assert "position 1; begins when" in beside.info[0].value and "left" not in text_of(beside), step
     assert read_record(JobPaths(waits.job(CHAIN)).spec)
     stop(holder, "test")
     wait(waits.job(CHAIN), timeout=PATIENCE)

@@ -14,7 +14,8 @@ from core.jobs.failure import Failure, why_failed
 from core.jobs.job import JobPaths, tries
 from core.jobs.progress import JobProgress, job_progress
 from core.jobs.status import LIVE, State, Status, state_of, status_of
-from core.machine import still_slower
+from core.jobs.turn import line_in
+from core.machine import slowdown, still_slower
 from core.model_store.importing import far
 from core.models.catalog import STARTER
 from core.pace import IMPORT_COSTS, NOTHING, Clock, Cost, Mark, about
@@ -25,9 +26,10 @@ from core.pipeline.tune import finished, prepared
 from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN, COMMANDS, STEPS, awaited, is_at_work
 from core.steps import prepare, proof, resuming, watch
+from core.steps.busy import beside, kept_just_now
 from core.steps.convert import makes_adapter
 from core.wording import say
-from core.workspace.files import read_record
+from core.workspace.files import ODD, read_record
 from core.workspace.import_paths import ImportPaths
 from core.workspace.paths import RunPaths, Workspace
 
@@ -102,6 +104,8 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     began = whole.started if whole else None
     stages = tuple(_stages(workspace, run, whole))
     slower = _slower(stages) if whole and whole.state in LIVE else 1.0
+    if whole and whole.state is State.running and not any(map(_has_said, stages)):
+        slower = _slower_beside(workspace, run)
     clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began, slower=slower)
     share = 1.0 if whole and whole.state is State.finished else _never_back(run, began, clock.fraction)
     return ChainProgress(whole.state if whole else None, stages, share, clock.seconds(), began)
@@ -163,6 +167,22 @@ def _took(workspace: Workspace, run: RunPaths, name: str, whole: Status | None) 
         if name != "train" or not (read_record(JobPaths(folder).request) or {}).get("resume"):
             break
     return seconds
+
+
+def _has_said(stage: Stage) -> bool:
+    """Whether it has looked at what others take: from there on that is known."""
+    return stage.kept is not None or (stage.state is State.finished and not stage.needless)
+
+
+def _slower_beside(workspace: Workspace, run: RunPaths) -> float:
+    """How many times as long everything takes for one that began beside others which have the processor,
+    until its first stage has looked; of one that has it to itself by what other programs took just now."""
+    line = line_in(workspace.root)
+    with suppress(OSError, *ODD):
+        having = [entry.job for entry in (*line.elsewhere(), *line.entries()) if entry.devices == ("cpu",)]
+        if any(run.root not in job.parents for job in having):
+            return beside(0.0)[1]
+    return slowdown(kept_just_now())
 
 
 def _slower(stages: Sequence[Stage]) -> float:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -28,6 +28,8 @@ from core.workspace.paths import RunPaths, Workspace, workspace_around
 WORKED_OUT = 12
 # What is asked for now stands last in line, under a name that no ticket has.
 ASKED_NOW = ""
+# How many times as long another workspace's job may take, and at least so many seconds longer.
+TWICE, SOME_MINUTES = 2.0, 300.0
 # A waiting supervisor is woken to leave; so many seconds until whoever asked is told all the same.
 LEAVES = 5.0
 
@@ -35,8 +37,10 @@ LEAVES = 5.0
 @dataclass(frozen=True)
 class Queued:
     """A job that computes or waits. ``device``: what it has (``cpu``, ``gpu:0``), else of which kind it waits
-    for one. ``begins``: seconds until its turn, None where nobody can say (a chat has the card).
-    ``workspace``: another one, whose job it is."""
+    for one. ``begins``: seconds until its turn, None where nobody can say (a chat has the card); ``latest``:
+    the same at the latest, as far as anybody knows: more, where a job of another workspace comes before it.
+    ``workspace``: another one, whose job it is. ``alone``: seconds that one which waits takes once it has its
+    devices to itself, None where nobody knows."""
 
     run: str | None
     step: str
@@ -46,6 +50,8 @@ class Queued:
     job: Path
     begins: float | None = None
     workspace: Path | None = None
+    latest: float | None = None
+    alone: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         kept = ("run", "step", "device", "position", "state")
@@ -57,11 +63,15 @@ class Queued:
     def told(self) -> str:
         """Where it stands, in a sentence."""
         where = say("queue.place", position=self.position, device=say(f"queue.device.{self.device}"))
-        return say("row.separator").join([where, _begins_told(self.begins)])
+        return say("row.separator").join([where, _begins_told(self.begins, self.latest)])
 
 
-def _begins_told(begins: float | None) -> str:
-    return say("queue.begins.unknown") if begins is None else say("queue.begins", time=about(begins))
+def _begins_told(begins: float | None, latest: float | None) -> str:
+    if begins is None:
+        return say("queue.begins.unknown")
+    if latest is not None and latest > begins:
+        return say("queue.begins.between", time=about(begins), latest=about(latest))
+    return say("queue.begins", time=about(begins))
 
 
 class Turns:
@@ -75,22 +85,52 @@ class Turns:
     @cached_property
     def jobs(self) -> list[Queued]:
         """Who has devices, by device, in the user's other workspaces first; then who waits, in order."""
-        begins = self._begins if any(entry.position for entry in self._entries) else {}
+        waits = any(entry.position for entry in self._entries)
+        begins, latest = (self._begins, self._latest) if waits else ({}, {})
         return [
             *(_of_another(entry) for entry in self._elsewhere),
-            *(_queued(self._workspace, entry, begins.get(entry.id)) for entry in self._entries),
+            *(
+                replace(
+                    _queued(self._workspace, entry, begins.get(entry.id)),
+                    latest=latest.get(entry.id),
+                    alone=self._takes_alone(entry) if waits else None,
+                )
+                for entry in self._entries
+            ),
         ]
 
     @property
     def next_told(self) -> str:
         """When what is asked for now would begin, in words; empty where it begins at once."""
         begins = self._begins[ASKED_NOW]
-        return "" if begins == 0 else _begins_told(begins)
+        return "" if begins == 0 else _begins_told(begins, self._latest[ASKED_NOW])
+
+    @property
+    def is_another_before(self) -> bool:
+        """Whether a job of another workspace has what is asked for now."""
+        return any(entry.kind == computing().kind for entry in self._elsewhere)
 
     @cached_property
     def _begins(self) -> Mapping[str, float | None]:
+        return self._when(late=False)
+
+    @cached_property
+    def _latest(self) -> Mapping[str, float | None]:
+        return self._when(late=True) if self._elsewhere else self._begins
+
+    def _when(self, late: bool) -> Mapping[str, float | None]:
         asked_now = LineEntry(self._workspace.root, ASKED_NOW, (), computing().kind, 1)
-        return _begins(self._workspace, [*self._elsewhere, *self._entries], asked_now)
+        return _begins(self._workspace, [*self._elsewhere, *self._entries], asked_now, self._takes, late)
+
+    @cached_property
+    def _takes(self) -> Mapping[str, float]:
+        """How long those that wait take, as far as it is worked out."""
+        waiting = [entry for entry in self._entries if entry.position]
+        return {entry.id: _left(self._workspace, entry) for entry in waiting[:WORKED_OUT]}
+
+    def _takes_alone(self, entry: LineEntry) -> float | None:
+        takes = self._takes.get(entry.id, math.inf)
+        return takes if 0 < takes < math.inf else None
 
 
 def queued(workspace: Workspace) -> Turns:
@@ -153,9 +193,8 @@ def _ticket(workspace: Workspace, job: Path) -> str:
 def _queued(workspace: Workspace, entry: LineEntry, begins: float | None) -> Queued:
     state = State.waiting if entry.position else State.running
     device = " ".join(entry.devices) or entry.kind
-    return Queued(
-        _run_of(workspace, entry.job), entry.job.name, device, entry.position, state, entry.job, begins
-    )
+    run, step = _run_of(workspace, entry.job), entry.job.name
+    return Queued(run, step, device, entry.position, state, entry.job, begins)
 
 
 def _of_another(entry: LineEntry) -> Queued:
@@ -176,23 +215,26 @@ def _secrets(workspace: Workspace, folder: Path) -> dict[str, str]:
 
 
 def _begins(
-    workspace: Workspace, entries: Sequence[LineEntry], last: LineEntry
+    workspace: Workspace,
+    entries: Sequence[LineEntry],
+    last: LineEntry,
+    known: Mapping[str, float],
+    late: bool,
 ) -> Mapping[str, float | None]:
     """When each that waits begins, and ``last`` after them: as soon as all before it have their devices, and
-    as many are free as it takes."""
+    as many are free as it takes; ``late``: at the latest, as far as other workspaces are known."""
     waiting = [entry for entry in entries if entry.position]
-    ends = {device: _left(_around(workspace, entry), entry) for entry in entries for device in entry.devices}
+    ends = {device: _ends(workspace, entry, late) for entry in entries for device in entry.devices}
     kinds: set[Kind] = {entry.kind for entry in (*waiting, last)}
     free = {kind: sorted(ends.get(device, 0.0) for device in here(kind)) for kind in kinds}
-    known = [_left(workspace, entry) for entry in waiting[:WORKED_OUT]]
-    usual = fmean([one for one in known if one < math.inf] or [0.0])
+    usual = fmean([one for one in known.values() if one < math.inf] or [0.0])
     found: dict[str, float | None] = {}
-    for place, entry in enumerate((*waiting, last)):
+    for entry in (*waiting, last):
         devices = free[entry.kind] or [0.0]
         count = min(entry.count, len(devices))
         begins = devices[count - 1]
         found[entry.id] = begins if begins < math.inf else None
-        takes = known[place] if place < len(known) else usual
+        takes = known.get(entry.id, usual)
         free[entry.kind] = sorted([begins + takes] * count + devices[count:])
     return found
 
@@ -203,8 +245,20 @@ def _around(workspace: Workspace, entry: LineEntry) -> Workspace:
     return Workspace(root) if root else workspace
 
 
+def _ends(workspace: Workspace, entry: LineEntry, late: bool) -> float:
+    """Seconds until a job gives its devices back. What another workspace does nobody here can promise: it may
+    take twice as long, some minutes at least, and who waits there may come first."""
+    around = _around(workspace, entry)
+    left = _left(around, entry)
+    if not late or around == workspace:
+        return left
+    theirs = [one for one in line_in(around.root).entries() if one.position]
+    return max(TWICE * left, left + SOME_MINUTES) + sum(_left(around, one) for one in theirs[:WORKED_OUT])
+
+
 def _left(workspace: Workspace, entry: LineEntry) -> float:
-    """Seconds that a job still takes; infinite for one that ends when somebody ends it."""
+    """Seconds that a job still takes; infinite for one that ends when somebody ends it, or of which nobody
+    knows."""
     if entry.job == workspace.chat_server:
         return math.inf
     run = RunPaths(entry.job.parent)
@@ -216,5 +270,5 @@ def _left(workspace: Workspace, entry: LineEntry) -> float:
         if _run_of(workspace, entry.job) and read_status(entry.job).state in LIVE:
             asked = chain.asked_before(run)
             costs = took.costs_of_run(workspace, run, asked) if asked else {}
-            return costs["ask"].whole if "ask" in costs else 0.0
-    return 0.0
+            return costs["ask"].whole if "ask" in costs else math.inf
+    return math.inf

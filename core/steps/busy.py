@@ -1,6 +1,7 @@
 """A machine on which other programs work: how many cores they keep from a run's job, and what a training
 loses by it."""
 
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from core.errors import TuneboardError
 from core.jobs.progress import JobProgress, Phase, job_progress
 from core.jobs.status import is_live
 from core.jobs.turn import kept_in_turn
-from core.machine import this_machine
+from core.machine import slowdown, this_machine, usable_cores
 from core.steps.expected import Workload, device_of, expected
 from core.steps.health import Symptom
 from core.steps.pace import row_tokens
@@ -19,6 +20,12 @@ from core.workspace.paths import RunPaths, Workspace
 
 # Fewer cores than this are not worth a word, nor an iteration that takes less than so many times as long.
 NOTICED, SLOWER = 0.5, 1.5
+# Beside another job it takes up to so many times as long as if both shared the cores evenly, and gets at
+# least so much of a core.
+MORE, LEFT_OVER = 1.5, 0.5
+# What was seen of other programs before something began counts so many seconds, until that has looked itself.
+JUST_NOW = 120.0
+_SEEN: list[tuple[float, float]] = []
 
 
 def busy(run: RunPaths, step: str) -> Symptom | None:
@@ -40,7 +47,22 @@ def busy_now(workspace: Workspace) -> Symptom | None:
     kept = 0.0 if this_machine().gpus else kept_in_turn(workspace.root)
     if kept < NOTICED:
         return None
+    _SEEN[:] = [(time.time(), kept)]
     return Symptom("busy.before", {"others": f"{kept:.1f}", "cores": this_machine().cores})
+
+
+def kept_just_now() -> float:
+    """How many cores others kept when somebody looked last, while nothing of this program computed."""
+    return next((kept for at, kept in _SEEN if time.time() - at < JUST_NOW), 0.0)
+
+
+def beside(kept: float) -> tuple[float, float]:
+    """Between how many times as long as alone a job takes that begins at once beside another one, or ``kept``
+    from so many cores by others: at least half of them are."""
+    cores = usable_cores()
+    taken = min(float(cores), max(kept, cores / 2))
+    least = slowdown(taken)
+    return least, max(MORE * least, slowdown(min(taken, cores - LEFT_OVER), computing=True))
 
 
 def _on_a_card(run: RunPaths) -> bool:

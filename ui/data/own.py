@@ -1,5 +1,6 @@
 """What became of a person's own file in a run: how much of it is taught, what is not, and examples of it."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,15 @@ from core.data.upload import find_upload
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.rows import STYLE, row_html, turns_html
-from ui.shell.text import plain, t
+from ui.shell.text import plain, spoken, t
 
 EXAMPLES = 3
+# A table's columns are cut at its edge; a piece and the reason under it are read whole on a telephone too.
+UNUSED_STYLE = """<style>
+.tb-unused{border-top:1px solid rgba(128,128,128,.3);padding:.5rem 0;overflow-wrap:anywhere}
+.tb-unused small{opacity:.75;display:block}
+</style>"""
+UNUSED = '<div class="tb-unused"><div>{text}</div><small>{line}</small><small>{why}</small></div>'
 
 
 def show_own(workspace: Workspace, about: dict[str, Any], source: TaughtRows) -> None:
@@ -59,9 +66,12 @@ def show_not_asked(run: RunPaths) -> None:
         show_unused(count, document["first_unused"], "page.start.not_asked")
 
 
+def _unused_html(one: dict[str, Any]) -> str:
+    line = spoken("page.data.documents.at_line", line=one["line"])
+    return UNUSED.format(text=escape(str(one["text"])), line=escape(line), why=escape(str(one["why"])))
+
+
 def show_unused(count: int, first: list[dict[str, Any]], told_as: str = "page.data.documents.unused") -> None:
     """What of a document no question asks for, and why."""
     with st.expander(t(told_as, count=count), icon=":material/playlist_remove:"):
-        names = {name: t(f"page.data.documents.{name}") for name in ("line", "text", "why")}
-        listed = [{names[name]: one[name] for name in names} for one in first]
-        st.dataframe(listed, hide_index=True, key="document_unused")
+        st.html(UNUSED_STYLE + "".join(map(_unused_html, first)))

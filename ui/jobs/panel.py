@@ -11,10 +11,12 @@ from core.errors import NotInLine
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, status_of
 from core.jobs.tail import last_lines
-from core.jobs.turn import position
+from core.jobs.turn import kept_in_turn
 from core.machine import meters, this_machine
+from core.pace import about
 from core.pipeline import queued
-from core.steps.busy import busy
+from core.pipeline.queued import Queued
+from core.steps.busy import beside, busy
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace, workspace_around
 from ui.shell.making import place_told
@@ -57,16 +59,34 @@ def show_place(folder: Path, begins: bool = True) -> None:
         st.info(said, icon=":material/hourglass_empty:")
 
 
-def run_now_button(folder: Path) -> None:
-    """Let a job that waits for a device begin beside whoever has it; nothing of one that does not wait."""
-    root = workspace_around(folder)
-    if root is None or position(folder) is None:
-        return
-    key = f"queue_now {folder.parent.name} {folder.name}"
+def now_told(workspace: Workspace, alone: float | None) -> str:
+    """How long a waiting job takes if it begins at once beside whoever computes, and how long in its turn:
+    ``alone``, in seconds; empty where nobody knows, or a GPU does the work."""
+    if alone is None or this_machine().gpus:
+        return ""
+    least, most = beside(kept_in_turn(workspace.root))
+    times = {"least": about(least * alone), "most": about(most * alone), "alone": about(alone)}
+    return t("queue.now.takes", **times)
+
+
+def run_now_button(workspace: Workspace, one: Queued) -> None:
+    """Let a job that waits for a device begin beside whoever has it. Raises NotInLine."""
+    key = f"queue_now {one.job.parent.name} {one.step}"
     if st.button(t("queue.now"), key=key, icon=":material/bolt:", help=t("queue.now.help")):
-        with suppress(NotInLine):  # it has just begun
-            queued.run_now(Workspace(root), folder)
+        queued.run_now(workspace, one.job)
         st.rerun()
+
+
+def offer_now(folder: Path) -> None:
+    """The same of a job on its own page, with what that means for its time; nothing of one that does not
+    wait."""
+    root, one = workspace_around(folder), queued.waiting(folder)
+    if root is None or one is None:
+        return
+    if said := now_told(Workspace(root), one.alone):
+        st.caption(said)
+    with suppress(NotInLine):  # it has just begun
+        run_now_button(Workspace(root), one)
 
 
 def show_log(folder: Path, key: str) -> None:

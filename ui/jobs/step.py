@@ -13,7 +13,7 @@ from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, status_of
 from core.workspace.user import user_name
 from ui.jobs.failure import show_why
-from ui.jobs.panel import COLORS, is_live, run_now_button, show_log, show_place, show_state
+from ui.jobs.panel import COLORS, is_live, offer_now, show_log, show_place, show_state
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, shown_errors
 from ui.shell.text import plain, t
@@ -85,7 +85,7 @@ def _panel(work: Work, status: Status) -> None:
             _part(name, _of_this_try(status, status_of(folder)))
     if status.state is State.waiting:
         show_place(work.folder)
-        run_now_button(work.folder)
+        offer_now(work.folder)
     if status.state in LIVE:
         _live(work)
     elif failed := _failure(work, status):

@@ -12,7 +12,7 @@ from core.pipeline.queued import Queued, Turns
 from core.runs import STEPS, read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
-from ui.jobs.panel import run_now_button
+from ui.jobs.panel import now_told, run_now_button
 from ui.shell.danger import danger_button
 from ui.shell.frame import choose_run, follow
 from ui.shell.text import plain, t
@@ -65,7 +65,10 @@ def _has_to_wait(one: Queued) -> bool:
 def _line(workspace: Workspace, one: Queued, movable: bool) -> None:
     key = f"{one.job.parent.name} {one.step}"
     with st.container(horizontal=True, vertical_alignment="center", key=f"waits {key}"):
-        st.markdown(f"**{one.position}. {plain(_title(one))}**  \n{plain(one.told())}", width="stretch")
+        told = [f"**{one.position}. {plain(_title(one))}**", plain(one.told())]
+        if said := now_told(workspace, one.alone):
+            told.append(f":small[{said}]")
+        st.markdown("  \n".join(told), width="stretch")
         with suppress(NotInLine):  # it has just begun, or somebody else has taken it out
             _buttons(workspace, one, key, movable)
 
@@ -83,7 +86,7 @@ def _buttons(workspace: Workspace, one: Queued, key: str, movable: bool) -> None
         st.rerun()
     if movable:
         _move_buttons(workspace, one, key)
-    run_now_button(one.job)
+    run_now_button(workspace, one)
     if danger_button(
         t("queue.cancel"), f"queue_cancel {key}", ":material/close:", help_text=t("queue.cancel.help")
     ):

@@ -8,11 +8,13 @@ import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.errors import TuneboardError
+from core.machine import slowdown
 from core.pace import Cost, about, whole
 from core.pipeline import chain
 from core.pipeline.queued import Turns
 from core.pipeline.took import ANYBODY, costs_of
 from core.pipeline.tune_request import TuneRequest
+from core.queue.cards import computing
 from core.runs import read_run
 from core.slurm.profile import Profile
 from core.steps.busy import busy_now
@@ -26,7 +28,7 @@ from ui.models.base import choose_base, newest_runs, take, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
 from ui.shell.frame import follow, open_new, shown_errors, starting
-from ui.shell.text import language, t
+from ui.shell.text import Markdown, language, t
 
 # Seconds between two looks at what others do, as of every part of a page (ui.shell.frame.follow).
 LOOK_EVERY = 5.9
@@ -102,16 +104,19 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
     known = "train" not in costs or costs["train"].measured
     unsure = [] if known else [t("page.start.unmeasured")]
 
-    def look() -> tuple[str, Symptom | None]:
+    def look() -> tuple[str, bool, Symptom | None]:
         now = first.pop() if first else Turns(workspace)
-        return now.next_told, busy_now(workspace)
+        another = now.is_another_before
+        return now.next_told, another, None if another else busy_now(workspace)
 
-    def draw(said: tuple[str, Symptom | None]) -> None:
-        waits, busy = said
+    def draw(said: tuple[str, bool, Symptom | None]) -> None:
+        waits, another, busy = said
         takes = t("row.separator").join(
             filter(None, (t("page.start.takes", time=about(whole(costs))), waits))
         )
-        others = [t(busy.key, **busy.values)] if busy else []
+        others = [t(busy.key, **busy.values), _if_it_stays(costs, busy)] if busy else []
+        if another:
+            others = [t("queue.yours", device=Markdown(t(f"queue.device.{computing().kind}")))]
         st.caption("  \n".join([takes, *unsure, *others]))
 
     follow(
@@ -120,6 +125,12 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
         mark=lambda _: None,
         every=lambda _: LOOK_EVERY,
     )
+
+
+def _if_it_stays(costs: Mapping[str, Cost], busy: Symptom) -> str:
+    """How long a chain takes where others go on taking what they take now."""
+    slower = slowdown(float(str(busy.values["others"])))
+    return t("page.start.takes_so", time=about(slower * whole(costs)))
 
 
 @st.cache_data(show_spinner=False, max_entries=64, ttl=60)

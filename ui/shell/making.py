@@ -103,6 +103,5 @@ def place_told(folder: Path, begins: bool = True) -> str:
     found = queued.waiting(folder) if begins else None
     device = t(f"queue.device.{kind_of(folder)}")
     said = plain(found.told()) if found else t("queue.place", position=place, device=device)
-    another = another_has_it(folder)
-    about = t("queue.another", workspace=plain(str(another))) if another else t("queue.order")
+    about = t("queue.yours", device=Markdown(device)) if another_has_it(folder) else t("queue.order")
     return f"{said}  \n{about}"
