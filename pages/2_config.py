@@ -34,8 +34,6 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         link_to("data", t("page.config.to_data"), run)
         return
     locked = show_lock(workspace, run)
-    if not locked:
-        st.markdown(t("page.config.defaults"))
     # Above the form and drawn after it, by what stands in it then.
     top = st.container(horizontal=True, vertical_alignment="center", key="train_now")
     draft, model = draft_of(run), prepare.model_of(run)
@@ -80,6 +78,7 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
         return True
     if not JobPaths(run.job("train")).holds_a_job:
         prepare.in_line(run)  # what was written into recipe.yaml by hand is shown as it will be trained
+        st.markdown(t("page.config.defaults"))
         return False
     if is_live(run.job("train")):
         st.info(t("page.config.live"), icon=":material/progress_activity:")

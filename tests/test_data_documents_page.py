@@ -16,8 +16,9 @@ def chosen(content: str) -> AppTest:
 def test_a_menu_is_shown_with_what_is_not_used(page_workspace: Workspace) -> None:
     page = chosen(MENU)
     assert not page.exception and not page.error
-    facts, unused = (frame.value for frame in page.dataframe)
-    assert "宫保鸡丁的价格是38元。" in set(facts.iloc[:, 1]) and len(unused) == 2
+    (facts,) = (frame.value for frame in page.dataframe)
+    (unused,) = [one.proto.body for one in page.get("html") if 'class="tb-unused"' in one.proto.body]
+    assert "宫保鸡丁的价格是38元。" in set(facts.iloc[:, 1]) and unused.count('class="tb-unused"') == 2
     tested = [one for one in facts.iloc[:, 2] if one]
     assert f"asks for {len(tested)} of the {len(facts)} facts" in "".join(one.value for one in page.caption)
     assert any("2 pieces of the document" in one.label for one in page.expander)

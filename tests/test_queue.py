@@ -376,6 +376,7 @@ def test_when_it_begins_behind_another_workspace_is_a_range(
     until(lambda: position(behind) == 1)
     mine = ask(workspace, "mine", ENDLESS)
     until(lambda: position(mine) == 1)
+    really = queued._left
     monkeypatch.setattr(queued, "_left", lambda _, entry: 600.0 if entry.position else 30.0)
     (found,) = [one for one in queued.queued(workspace).jobs if one.run == "mine"]
     assert (found.begins, found.latest) == (30.0, 930.0)
@@ -387,7 +388,7 @@ def test_when_it_begins_behind_another_workspace_is_a_range(
     said = "".join(str(one.value) for one in page.caption)
     assert "后开始，说不准" in said and "你在这台电脑上开的另一个调音台正在用处理器" in said
     assert str(another.root) not in said and not page.exception
-    monkeypatch.undo()
+    monkeypatch.setattr(queued, "_left", really)
     (found,) = [one for one in queued.queued(workspace).jobs if one.run == "mine"]
     assert found.begins is None, "of such a job nobody knows"
 

@@ -433,4 +433,5 @@ def test_what_a_document_was_not_asked_for_is_said_at_the_end(workspace: Workspa
     write_json(run.data, {**(read_json(run.data) or {}), "document": document})
     page = open_test_page("start", run.id)
     (box,) = [one for one in page.expander if label in one.label]
-    assert "Ring twice." in str(box.dataframe[0].value)
+    listed = "".join(one.proto.body for one in box.get("html"))
+    assert "Ring twice." in listed and "Line 7" in listed and "two things" in listed

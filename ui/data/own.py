@@ -2,7 +2,7 @@
 
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -14,6 +14,8 @@ from ui.data.rows import STYLE, row_html, turns_html
 from ui.shell.text import plain, spoken, t
 
 EXAMPLES = 3
+# So many pieces stand as they are; more scroll, in so many pixels.
+FEW, HEIGHT = 8, 480
 # A table's columns are cut at its edge; a piece and the reason under it are read whole on a telephone too.
 UNUSED_STYLE = """<style>
 .tb-unused{border-top:1px solid rgba(128,128,128,.3);padding:.5rem 0;overflow-wrap:anywhere}
@@ -73,5 +75,7 @@ def _unused_html(one: dict[str, Any]) -> str:
 
 def show_unused(count: int, first: list[dict[str, Any]], told_as: str = "page.data.documents.unused") -> None:
     """What of a document no question asks for, and why."""
-    with st.expander(t(told_as, count=count), icon=":material/playlist_remove:"):
+    height: int | Literal["content"] = HEIGHT if len(first) > FEW else "content"
+    box = st.expander(t(told_as, count=count), icon=":material/playlist_remove:")
+    with box.container(height=height, border=False):
         st.html(UNUSED_STYLE + "".join(map(_unused_html, first)))
