@@ -366,7 +366,7 @@ def test_what_a_training_does_is_said_in_words(workspace: Workspace) -> None:
     recipe = prepare.recipe_of(run)
     total = prepare.iterations(run, recipe)
     assert f"{total} small steps (iterations) of {recipe.rows_at_once} rows each" in said, "one number"
-    assert any("Nothing below has to be changed" in one.value for one in page.caption)
+    assert any("Nothing here has to be changed" in one.value for one in page.markdown)
 
 
 def test_a_model_that_was_moved_away_is_said(workspace: Workspace) -> None:
