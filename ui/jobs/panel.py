@@ -65,8 +65,10 @@ def now_told(workspace: Workspace, alone: float | None) -> str:
     if alone is None or this_machine().gpus:
         return ""
     least, most = beside(kept_in_turn(workspace.root))
-    times = {"least": about(least * alone), "most": about(most * alone), "alone": about(alone)}
-    return t("queue.now.takes", **times)
+    low, high, one = (about(times * alone) for times in (least, most, 1.0))
+    if high == one:  # a moment either way
+        return ""
+    return t("queue.now.takes", least=low, most=high, alone=one)
 
 
 def run_now_button(workspace: Workspace, one: Queued) -> None:

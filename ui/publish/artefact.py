@@ -21,7 +21,6 @@ def show_artefact(run: RunPaths, artefact: Artefact) -> None:
         st.caption(t(f"page.merge.{artefact.kind}.what"))
         if artefact.stale:
             st.warning(t("page.merge.stale"), icon=":material/history:")
-        st.code(str(artefact.folder), language=None, wrap_lines=True)
         icon, link = ":material/download:", address(run, artefact.kind)
         st.link_button(t("page.merge.download"), link, icon=icon, key=f"download {artefact.kind}")
         show_files(run, artefact)
@@ -33,6 +32,7 @@ def show_files(run: RunPaths, artefact: Artefact) -> None:
         for f in artefact.files
     ]
     with st.expander(t("page.merge.files", count=len(rows)), key=f"files {artefact.kind}"):
+        st.code(str(artefact.folder), language=None, wrap_lines=True)
         st.dataframe(rows, hide_index=True)
         st.caption(t("page.merge.check"))
         if not artefact.checked:

@@ -57,13 +57,17 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     place = waiting_job(run) if progress.state is State.waiting else None
     early = None if progress.live or not run.merged.exists() else made_early(run)
     waits = bool(place) or waits_in_slurm(run)
-    kind = "early" if early else f"test.{_kind(progress, waits)}" if tested else _kind(progress, waits)
+    kind = _kind(progress, waits)
+    if early or tested:
+        kind = "early" if early else f"test.{kind}"
+    elif kind in {"partly", "stopped"} and run.merged.exists() and proof.missing(run) == "compare":
+        kind = "untested"
     st.header(t(f"chain.title.{kind}", name=title), anchor=False)
     if early:
         show_early(early)
         _result(run, progress)
         _go_on(workspace, run, first=False)
-    elif progress.state is State.finished:
+    elif kind in {"finished", "untested"}:
         _result(run, progress)
     else:
         if tested:
