@@ -12,8 +12,8 @@ from core.wording import say
 # of them and are done before a pace is worth looking up. A whole chain is told by core.steps.expected, which
 # wants a run and its rows; here only the proportion counts, until the stage's own pace is known.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
-# Of publishing; nobody knows the line to a hub before, nor how fast a stick is. What is copied is not sent:
-# the stages before the last are skipped then.
+# Of publishing, where nothing else is known; core.publish.takes says which of them there are, and how long a
+# copy of so many bytes takes. Nobody knows the line to a hub before.
 PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "arrival": 30, "copy": 10}
 # Of an import, for a model of some hundred MB; a stage that does not come to pass costs nothing.
 IMPORT_COSTS = {"download": 60, "import_model": 20}

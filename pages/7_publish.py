@@ -12,7 +12,8 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import begin
 from ui.publish.form import ready_to_send, request_form
-from ui.publish.panel import card_editor, describe, follow, has_download, show_bundle, show_places, work_of
+from ui.publish.panel import card_editor, describe, follow, show_bundle, show_places, work_of
+from ui.publish.taken import in_the_way, is_made
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.making import spoken_of
 from ui.shell.text import t
@@ -49,7 +50,7 @@ def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: F
     complete = ready_to_send(request) and facts.base.allows != "no"
     with st.container(horizontal=True, key="actions"):
         label, icon = t(GO.get(request.to, "page.publish.go")), ICONS.get(request.to, ":material/publish:")
-        kind = "secondary" if has_download(run, request) else "primary"
+        kind = "secondary" if is_made(run, request) else "primary"
         if st.button(label, icon=icon, type=kind, disabled=live or not (complete and fits), key="publish"):
             begin(work_of(run).folder, command.plan(workspace, run, request), post.secrets())
         label, icon, help_text = (
@@ -69,6 +70,9 @@ def room(workspace: Workspace, run: RunPaths, request: PublishRequest) -> bool:
         st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
     if not request.elsewhere:
         return True
+    if refused := in_the_way(run, request):
+        describe(refused)
+        return False
     there = publish.space_there(workspace, run, request)
     if not there.enough:
         needed, free = megabytes(there.needed), megabytes(there.free)

@@ -111,6 +111,7 @@ def test_a_hub_needs_a_repository_and_a_token(workspace: Workspace, run: RunPath
     assert button(page, "publish").disabled  # type: ignore[attr-defined]
     page = open_page(run, publish_to="huggingface", publish_repo="ada/x")
     assert button(page, "publish").disabled  # type: ignore[attr-defined]
+    assert "It will be ada/x on Hugging Face, and only you can see it." in captions(page).replace("\\", "")
     field = next(one for one in page.text_input if one.key == "token of huggingface")
     field.set_value("hf_secret")
     press(page, "FormSubmitter:token huggingface-Save token")
@@ -254,6 +255,45 @@ def test_a_memory_stick_that_is_plugged_in_is_offered(run: RunPaths, stick: Path
     page = open_page(run)
     page.radio[1].set_value(str(stick)).run()
     assert page.success[0].value == f"Copied to {copied}" and f'cd "{copied}"' in code(page)
+
+
+def test_after_a_copy_it_is_said_what_comes_next(run: RunPaths, stick: Path) -> None:
+    """Eject, carry, open the page that explains it; what the other computer needs, and how long it takes."""
+    page = open_page(run, publish_what="app")
+    page.radio[1].set_value(str(stick)).run()
+    promised = stick / default_place(run.workspace, "李 明", "app").name
+    assert str(promised) in captions(page).replace("\\", "") and "from about 10 seconds" in captions(page)
+    press(page, "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    assert [*stick.iterdir()] == [promised], "what was promised"
+    page = open_page(run, publish_what="app")
+    page.radio[1].set_value(str(stick)).run()
+    said = next(one.value for one in page.markdown if one.value.startswith("1. "))
+    words = ("Eject", promised.name, "READ-ME-FIRST.html", "Python 3.11", "2 to 4 minutes")
+    places = [said.replace("\\", "").index(word) for word in words]
+    assert places == sorted(places) and not main_buttons(page), "it is there: nothing has to be pressed"
+    page.radio[1].set_value("").run()
+    assert not [one for one in page.markdown if one.value.startswith("1. ")] and main_buttons(page) == [
+        "Copy"
+    ]
+
+
+def test_what_stands_where_the_copy_would_go_is_said_before_the_press(run: RunPaths, stick: Path) -> None:
+    page = open_page(run)
+    press(page.radio[1].set_value(str(stick)).run(), "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    (copied,) = stick.iterdir()
+    compiled = copied / "__pycache__" / "loops.cpython-311.pyc"
+    compiled.parent.mkdir()
+    for written_by_itself in (compiled, copied / ".DS_Store"):
+        written_by_itself.touch()
+    page = open_page(run)
+    page.radio[1].set_value(str(stick)).run()
+    assert not button(page, "publish").disabled  # type: ignore[attr-defined]
+    (copied / "letter.txt").touch()
+    page.run()
+    assert any("contains something else" in one.value for one in page.warning)
+    assert button(page, "publish").disabled  # type: ignore[attr-defined]
 
 
 def test_the_one_stick_that_is_plugged_in_is_where_it_goes(

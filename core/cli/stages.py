@@ -22,6 +22,7 @@ from core.pipeline.checkpoints import CheckpointsRequest
 from core.pipeline.tune_request import MOST_RESUMES, TuneRequest, chosen_model
 from core.pipeline.use import UseRequest
 from core.publish import command as publishing
+from core.publish import takes
 from core.publish.publish import publish
 from core.publish.request import PublishRequest
 from core.recipe.recipe import MOST_DEVICES, Checkpoint, Method
@@ -231,7 +232,11 @@ def _ask(workspace: Workspace, run: str, request: AskRequest, shown: Progress) -
 
 
 def _publish(workspace: Workspace, run: str, request: PublishRequest, shown: Progress) -> Result:
-    return publish(workspace, workspace.run(run), request, shown)
+    paths = workspace.run(run)
+    if isinstance(shown, ShownProgress):
+        with suppress(TuneboardError):  # which publishing says itself
+            shown.expects(takes.costs(paths, request))
+    return publish(workspace, paths, request, shown)
 
 
 def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:

@@ -56,6 +56,10 @@ class ShownProgress:
         self._far = (0.0, 0.0)
         self._inside = ExitStack()
 
+    def expects(self, costs: Mapping[str, Cost]) -> None:
+        """What its stages cost, where only the command itself can say that, before the first of them."""
+        self.clock = Clock(costs)
+
     def reads(self, share: float) -> None:
         """A large file is read that far."""
         raise NotImplementedError

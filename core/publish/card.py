@@ -147,7 +147,8 @@ def _results(facts: Facts) -> Iterator[Any]:
 
 def _proof(facts: Facts, language: Language) -> str:
     if facts.score is None:
-        return say("card.proof.none", language)
+        named = {name: say(f"page.compare.{name}", language) for name in ("title", "prove")}
+        return say("card.proof.none", language, page=named["title"], button=named["prove"])
     rows = [(say(f"card.proof.{name}", language), text) for name, text in told(facts.score, language)]
     return _table(rows) + "\n" + say("card.proof.interval", language)
 

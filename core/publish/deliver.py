@@ -128,11 +128,16 @@ def check_place(target: Path, size: int, request: PublishRequest, workspace: Wor
     disks.check_outside(target, workspace)
     if disks.is_missing(target):
         raise StickGone(folder=target.parent, reason=say("file.ENOENT"))
-    if _stands(target) and not _earlier(target):
-        raise NoPlaceForIt(where=target)
+    refuse_taken(target, request)
     free = shutil.disk_usage(next(folder for folder in target.parents if folder.exists())).free
     if free < size + SPARE:
         raise PlaceFull(folder=target.parent, needed=megabytes(size + SPARE), free=megabytes(free))
+
+
+def refuse_taken(target: Path, request: PublishRequest) -> None:
+    """Raises NoPlaceForIt for a place outside of the workspace that holds anything but an earlier copy."""
+    if request.elsewhere and _stands(target) and not _earlier(target):
+        raise NoPlaceForIt(where=target)
 
 
 def deliver(bundle: Bundle, target: Path, request: PublishRequest, update: Update) -> None:
@@ -172,15 +177,21 @@ def _make_way(target: Path, request: PublishRequest) -> None:
 
 
 def _earlier(target: Path) -> bool:
-    """Whether a folder holds what an earlier publishing wrote there, and nothing else but what desktops put
-    into every folder that is looked at; or a ZIP is one."""
+    """Whether a folder holds what an earlier publishing wrote there, and nothing else but what desktops and
+    Python put there by themselves; or a ZIP is one."""
     if target.suffix.lower() == ZIP and not target.is_dir():
         return _mark_in_zip(target) is not None
     if not (target / OURS).exists():
         return False
     known = {target / file.name for file in read_checksums(target) if file.sha256} | {target / NAME}
     others = (path for path in target.rglob("*") if path not in known and not path.is_dir())
-    return all(path.name in OF_DESKTOPS or path.name.startswith("._") for path in others)
+    return all(map(_of_nobody, others))
+
+
+def _of_nobody(path: Path) -> bool:
+    """Whether a desktop wrote it by itself, or the Python that ran what was copied."""
+    compiled = path.suffix == ".pyc" and path.parent.name == "__pycache__"
+    return compiled or path.name in OF_DESKTOPS or path.name.startswith("._")
 
 
 def _same(bundle: Bundle, target: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import NoFolderNamed, NothingChosen
-from core.publish import bundle, disks, publish, tokens
+from core.publish import bundle, disks, publish, takes, tokens
 from core.publish.deliver import destination
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
@@ -178,6 +178,10 @@ def _place(run: RunPaths, what: What) -> str:
     folder = _own_folder(run) if chosen == OTHER else chosen
     at = destination(run.workspace, run, PublishRequest(what, into=folder))
     st.caption(t("page.publish.folder.where", folder=at))
+    if folder:
+        fast, slow = takes.written(run, PublishRequest(what))
+        size = megabytes(publish.about(run, PublishRequest(what)))
+        st.caption(t("page.publish.folder.takes", size=size, fast=fast, slow=slow))
     return folder
 
 
@@ -211,6 +215,9 @@ def _repository(to: To, what: What) -> tuple[str, bool]:
             persist_state="session",
         )
     if sent:
+        if is_hub_id(repo):
+            seen = "public" if public else "private"
+            st.caption(t(f"page.publish.hub.{seen}", hub=t(f"hub.{to}"), repo=repo))
         token_field(to)
     return repo, public
 

@@ -3,7 +3,6 @@
 import re
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,13 +12,11 @@ from core.errors import NoFolderNamed, TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.jobs.tail import last_lines
-from core.publish import bundle, card, command, usage
-from core.publish.deliver import destination
+from core.publish import bundle, card, command
 from core.publish.facts import Facts
 from core.publish.places import read_places
 from core.publish.request import PublishRequest
 from core.runs import PUBLISH
-from core.steps import export
 from core.steps.step import megabytes
 from core.wording import say
 from core.workspace.files import write_text
@@ -28,9 +25,9 @@ from core.workspace.publish_paths import PublishPaths
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, follow_work
 from ui.publish.form import HERE, place_name
+from ui.publish.taken import show_taken
 from ui.shell.danger import danger_button
-from ui.shell.download import address_of_zip
-from ui.shell.text import Markdown, as_markdown, language, plain, t, together
+from ui.shell.text import Markdown, as_markdown, language, plain, t
 
 SENDING = ("send", "fetch", "arrival")
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
@@ -155,53 +152,6 @@ def follow(run: RunPaths, request: PublishRequest, facts: Facts) -> bool:
     if not live:
         show_taken(run, request, facts)
     return live
-
-
-def taken(run: RunPaths, request: PublishRequest) -> tuple[Path, bool] | None:
-    """What is chosen and made already, and whether it is of the newest model."""
-    if request.to not in HERE or not (made := destination(run.workspace, run, request)).exists():
-        return None
-    return made, made.stat().st_mtime >= export.made_at(bundle.ready(run, request.what))
-
-
-def has_download(run: RunPaths, request: PublishRequest) -> bool:
-    """Whether there is a zip of the newest model, so that nobody has to make it first."""
-    found = taken(run, request)
-    return request.to == "zip" and found is not None and found[1]
-
-
-def show_taken(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
-    """What is chosen and made already, to be taken along: a zip through the browser, with the commands that
-    run it."""
-    if (found := taken(run, request)) is None:
-        return
-    made, newest = found
-    with st.container(border=True, key="taken"):
-        if not newest:
-            st.warning(t("page.publish.older"), icon=":material/history:")
-        if request.to == "zip":
-            st.link_button(
-                t("page.publish.download", size=megabytes(made.stat().st_size)),
-                address_of_zip(run, request.what),
-                type="primary" if newest else "secondary",
-                icon=":material/download:",
-                key="download zip",
-            )
-            st.caption(t("page.publish.download.then"))
-        else:
-            st.markdown(t("page.publish.copied", folder=made))
-            if request.into:
-                st.markdown(t("page.publish.copied.stick"))
-        show_use(request, made.stem if request.to == "zip" else str(made), facts)
-
-
-def show_use(request: PublishRequest, folder: str, facts: Facts) -> None:
-    """What is done with it where it is to be used."""
-    unpacked = t("page.publish.run.unpack") if request.to == "zip" else ""
-    st.caption(together(unpacked, t(f"page.publish.run.{request.what}")))
-    if lines := usage.to_run(request.what, folder, facts.name):
-        st.caption(t("page.publish.run.ollama"))
-        st.code(lines, "shell")
 
 
 def show_result(result: dict[str, Any]) -> None:
