@@ -50,6 +50,7 @@ def test_one_press_makes_it_of_what_is_kept_and_training_goes_on_later(
     assert "就用现在学到的做成助手" in words(open_test_page("merge", run.id, "zh")), (
         "the page says what to press"
     )
+    assert "is kept. On Start," in words(open_test_page("merge", run.id)), "one sentence after the other"
     page.button(key="chain_as_it_is").click().run()
     assert no_errors(page)
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished

@@ -10,13 +10,15 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State, read_status, state_of
 from core.jobs.turn import position
-from core.pipeline import chain, chain_stages
+from core.pipeline import chain, chain_stages, queued
 from core.pipeline.tune_request import TuneRequest
 from core.queue.devices import Devices
 from core.runs import CHAIN, making
 from core.steps import proof
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
+from tests import small_run
+from tests.holding import Held
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job, make_run
 from tests.small_model import make_small_model
@@ -133,3 +135,21 @@ def ended(folder: Path, began: float, seconds: float) -> None:
     paths = JobPaths(folder)
     write_json(paths.spec, JobSpec(("tool",), PROJECT).as_json())
     write_json(paths.exit, Ending(0, None, Reason.finished, began, began + seconds).as_json())
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_run_that_begins_beside_another_says_from_its_first_second_that_it_takes_longer(
+    page_workspace: Workspace, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not a minute later, when its own first stage has looked at what others take."""
+    run = small_run.make_run(page_workspace)
+    waits(run, CHAIN, chain.plan(page_workspace, run, TuneRequest("Lin"), "test", "en"))
+    queued.run_now(page_workspace, run.job(CHAIN))
+    held.until_reached()
+    alone = chain_stages.read_progress(page_workspace, run).seconds
+    monkeypatch.setattr(chain_stages, "beside", lambda _: (2.0, 3.0))
+    assert chain_stages._slower_beside(page_workspace, run) == 3.0
+    assert chain_stages.read_progress(page_workspace, run).seconds > 1.5 * alone
+    held.go_on()
+    chain.halt(run, "test")
+    wait(run.job(CHAIN), timeout=PATIENCE)

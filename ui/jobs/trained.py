@@ -61,6 +61,8 @@ def offer_as_it_is(workspace: Workspace, run: RunPaths, kind: Literal["primary",
             rest = chain.plan_rest(workspace, run, wanted, user_name(), language(), None)
             launch(run.job(CHAIN), rest, chain.secrets(workspace, asked))
             go_to("start", run)
+    if kind == "primary":  # beside others its tooltip says it
+        st.caption(t("chain.as_it_is.help", iteration=kept.iteration))
     return True
 
 

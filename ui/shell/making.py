@@ -13,7 +13,7 @@ from core.pipeline.chain_stages import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, making, read_run
 from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.text import Markdown, duration, language, plain, t
+from ui.shell.text import Markdown, duration, language, plain, t, together
 
 # Seconds between two looks; those of the parts beside it are others (ui.shell.frame.follow).
 EVERY = 3.1
@@ -43,10 +43,10 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     elif run.merged.exists() and (early := made_early(run)):
         show_early(early)
     elif found.state is State.stopped:
-        st.info(t("making.stopped", name=title) + way_on(run), icon=":material/stop_circle:")
+        st.info(together(t("making.stopped", name=title), way_on(run)), icon=":material/stop_circle:")
     else:
         stage, why = chain_stages.failure(workspace, run) or ("", None)
-        said = t("making.failed", name=title) + way_on(run)
+        said = together(t("making.failed", name=title), way_on(run))
         if stage in SAID_BELOW.get(step, ()):
             st.info(said, icon=":material/info:")
         else:
