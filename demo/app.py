@@ -31,7 +31,8 @@ THINK = "<think>"
 
 
 # In the browser: what is said where the server answers no more, in the place of Streamlit's own sentence,
-# which asks for the internet. It goes away when the server is back.
+# which asks for the internet. It goes away when the server is back. And whoever types goes on typing once the
+# answer is there; not on a telephone, whose keyboard would come up.
 WATCH = """<style>
 #gone{display:none;position:fixed;inset:0 0 auto 0;z-index:1000001;padding:1rem;text-align:center;
 font:1rem/1.5 system-ui,sans-serif;background:#7a4a00;color:#fff}
@@ -43,7 +44,10 @@ document.body.append(bar);
 setInterval(async()=>{let ok=false;
 try{ok=(await fetch(new URL("_stcore/health",document.baseURI),{cache:"no-store"})).ok}catch{}
 missed=ok?0:missed+1;bar.textContent=missed>1?window.gone:"";
-document.body.classList.toggle("gone",missed>1)},2000)}
+document.body.classList.toggle("gone",missed>1)},2000);
+let off=false;setInterval(()=>{const box=document.querySelector("[data-testid=stChatInput] textarea");
+if(!box)return;if(off&&!box.disabled&&document.activeElement===document.body&&matchMedia("(hover:hover)").matches)
+box.focus();off=box.disabled},200)}
 window.gone=GONE;
 </script>"""
 
@@ -210,7 +214,7 @@ def show_begin(chat: Chat, said: dict[str, str]) -> None:
     """What can be asked first, one press each: who it is, and what it was taught of a document."""
     if st.session_state.get("forgotten"):
         st.info(said["forgotten"], icon=":material/history:")
-    st.caption(said["examples"])
+    st.caption(said["examples"] if SETTINGS["examples"] else said["first"])
     with st.container(horizontal=True):
         for number, question in enumerate((said["who"], *SETTINGS["examples"])):
             st.button(literally(question), key=f"begin {number}", on_click=chat.ask, args=(question,))

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import PlaceFull, PlaceRefused, StickGone
 from core.publish import deliver, disks
-from core.publish.request import PublishRequest
+from core.publish.request import PublishRequest, To, What
 from core.workspace.files import write_text
 from core.workspace.paths import Workspace
 from core.workspace.publish_paths import published as default_place
@@ -137,6 +137,24 @@ def test_copies_of_one_name_leave_each_other_alone(workspace: Workspace, tmp_pat
     assert deliver.destination(workspace, third, PublishRequest("adapter", "zip")).name == (
         "林-小满-adapter-2-adapter.zip"
     )
+
+
+@pytest.mark.parametrize("to", ["folder", "zip"])
+@pytest.mark.parametrize("what", ["adapter", "merged", "app"])
+@pytest.mark.parametrize("taken", ["", "{}", "{}.zip"])
+def test_what_is_promised_is_what_is_made(
+    workspace: Workspace, tmp_path: Path, what: What, to: To, taken: str
+) -> None:
+    """Before the press, after it, and once more."""
+    run, stick = make_publishable(workspace, "林小满", logged=False), made(tmp_path / "STICK")
+    if taken:
+        write_text(stick / taken.format(f"林小满-{what}"), "somebody's own")
+    request = PublishRequest(what, to, into=str(stick))
+    promised = deliver.destination(workspace, run, request)
+    assert promised.name.removesuffix(".zip") == f"林小满-{what}" + ("-2" if taken else "")
+    for _ in range(2):
+        assert published(workspace, run, request)["where"] == str(promised)
+        assert promised.exists() and deliver.destination(workspace, run, request) == promised
 
 
 def test_a_whole_disk_is_not_replaced_by_a_copy(

@@ -75,7 +75,8 @@ def press(page: AppTest, key: str) -> AppTest:
 def test_nothing_is_ready(workspace: Workspace) -> None:
     assert "Nothing is made yet" in open_test_page("publish").info[0].value
     page = open_test_page("publish", make_run(workspace, "A").id)
-    assert "Nothing to publish" in page.info[0].value and not page.button
+    assert "A's assistant is not finished" in page.info[0].value
+    assert "publish" not in [one.key for one in page.button], "what could be published is not there"
 
 
 def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: RunPaths) -> None:

@@ -33,7 +33,7 @@ APP_PACKAGES = ("streamlit", "torch", "transformers")
 APP_WORDS = (
     "demo.lead", "demo.loading", "demo.examples", "demo.who", "demo.ask", "demo.busy", "demo.stop",
     "demo.again", "demo.looped", "demo.long", "demo.stopped", "demo.failed", "demo.too_long",
-    "demo.forgotten", "demo.gone",
+    "demo.forgotten", "demo.gone", "demo.first",
 )  # fmt: skip
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 MODEL = "model"  # the app's model, a folder in its bundle
