@@ -25,7 +25,7 @@ from core.workspace.publish_paths import PublishPaths
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, follow_work
 from ui.publish.form import HERE, place_name
-from ui.publish.taken import show_taken
+from ui.publish.taken import is_there, show_taken
 from ui.shell.danger import danger_button
 from ui.shell.text import Markdown, as_markdown, language, plain, t
 
@@ -147,7 +147,12 @@ def follow(run: RunPaths, request: PublishRequest, facts: Facts) -> bool:
         st.info(t("page.publish.another", what=Markdown(what), to=Markdown(to)), icon=":material/info:")
     if live or (status and status.state is not State.finished and is_about(asked, request)):
         follow_work(work)
-    elif status and is_about(asked, request) and (result := command.result_of(run)):
+    elif (
+        status
+        and is_about(asked, request)
+        and (result := command.result_of(run))
+        and (asked is None or is_there(run, request, result))
+    ):
         show_result(result)
     if not live:
         show_taken(run, request, facts)

@@ -1,7 +1,8 @@
 """What was made to be taken along: where it is, what comes next, and what the other computer needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -27,6 +28,15 @@ def taken(run: RunPaths, request: PublishRequest) -> tuple[Path, bool] | None:
     if request.to not in HERE or not (made := destination(run.workspace, run, request)).exists():
         return None
     return made, made.stat().st_mtime >= export.made_at(bundle.ready(run, request.what))
+
+
+def is_there(run: RunPaths, request: PublishRequest, result: Mapping[str, Any]) -> bool:
+    """Whether what a job has made stands where the page says that it is: a copy may have been deleted since,
+    and the next one have another name."""
+    if request.to not in HERE or not result.get("sent"):
+        return True
+    made = destination(run.workspace, run, request)
+    return str(made) == result["where"] and made.exists()
 
 
 def is_made(run: RunPaths, request: PublishRequest) -> bool:
