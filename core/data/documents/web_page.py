@@ -44,7 +44,7 @@ class _PageReader(HTMLParser):
             self.end_block()
             self._rows = []
         elif self._rows is not None:
-            self._in_table(tag)
+            self._in_table(tag, self._rows)
         elif heading := _HEADING.fullmatch(tag):
             self._begin("#" * int(heading[1]) + " ")
         elif tag == "li":
@@ -80,16 +80,15 @@ class _PageReader(HTMLParser):
         lines = (" ".join(line.split()) for line in "".join(self._said).split("\n"))
         return "\n".join(filter(None, lines))
 
-    def _in_table(self, tag: str) -> None:
-        assert self._rows is not None
+    def _in_table(self, tag: str, rows: list[list[str]]) -> None:
         if tag == "tr":
             self._end_cell()
-            self._rows.append([])
+            rows.append([])
         elif tag in _CELLS:
             self._end_cell()
-            if not self._rows:
-                self._rows.append([])
-            self._rows[-1].append("")
+            if not rows:
+                rows.append([])
+            rows[-1].append("")
         else:
             self._said.append(" ")
 
