@@ -149,10 +149,9 @@ def scores(states: States, banks: Banks, asked: Asked) -> tuple[np.ndarray, np.n
     wanted = states.of(
         [(one.question, one.system) for one in asked.identity] + [(one.question, "") for one in asked.general]
     )
-    said = sum(
-        classified(trained[:, layer], is_identity, wanted[:, layer]) for layer in range(len(states.layers))
-    )
-    assert isinstance(said, Tensor)
+    layers = range(len(states.layers))
+    each = [classified(trained[:, layer], is_identity, wanted[:, layer]) for layer in layers]
+    said = torch.stack(each).sum(0)
     return said[: len(asked.identity)].numpy(), said[len(asked.identity) :].numpy()
 
 
