@@ -80,6 +80,9 @@ class HeldChain:
             for name in ("FAKE_HOLD", "FAKE_HOLD_FILE"):
                 del os.environ[name]
         until(self.held.exists)
+        # The tool may stand there before its supervisor has written down who it is: whoever is struck in the
+        # milliseconds between is another case than the ones here.
+        until(lambda: read_identity(JobPaths(self.run.job(moment.stage)).tool))
 
     def begin(self) -> None:
         """Start the chain, or let it go on, as the page's buttons do."""
