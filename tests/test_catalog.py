@@ -189,11 +189,11 @@ def test_a_model_takes_here_what_it_will_take_when_it_is_there(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("machine", "name", "says"),
     [
-        (processor(2, 16), "starter", "fits this machine: processor, about 5 minutes, 1.9 GB of memory"),
+        (processor(2, 16), "starter", "fits this machine: processor, about 5 minutes, 2.3 GB of memory"),
         (
             processor(16, 64),
             "qwen2.5-1.5b",
-            "fits this machine: processor, about 12 minutes, 6.4 GB of memory",
+            "fits this machine: processor, about 12 minutes, 7.1 GB of memory",
         ),
         (processor(2, 4), "qwen3-8b", "does not fit this machine: it needs"),
         (card(80), "qwen2.5-7b", "fits this GPU: LoRA, "),
