@@ -13,6 +13,7 @@ from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
 from core.runs import CHAIN
 from core.steps.checkpoints import checkpoints, is_whole
+from core.steps.proof import PROOF
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import RecordFault, end_leftovers
@@ -126,9 +127,12 @@ def goes_on(chain: HeldChain, state: State, kept: dict[Path, bytes]) -> str:
     assert not page.exception
     if state is not State.finished:
         assert bool(page.error) == (state in {State.failed, State.lost}), page.error
-        page.button(key="chain_go_on").click().run()
+        # What was stopped while it was tested lacks nothing else: it is tested by a press of its own.
+        untested = state is State.stopped and chain.moment is Moment.asking
+        page.button(key="begin_test" if untested else "chain_go_on").click().run()
         assert not page.exception
-        assert wait(run.job(CHAIN), poll=0.05, timeout=TIMEOUT).state is State.finished, log(run)
+        job = PROOF if untested else CHAIN
+        assert wait(run.job(job), poll=0.05, timeout=TIMEOUT).state is State.finished, log(run, job)
     result = read_json(run.result) or {}
     assert result["run"] == run.id and result["learned"] == 1.0
     assert [point.iter for point in read_curve(run.work_dir).points] == list(range(2, 41, 2))
