@@ -68,13 +68,14 @@ def go_on(
     language: str,
     profile: Profile | None = None,
     auto_resume: int = 0,
+    as_it_is: bool = False,
 ) -> None:
     """Start the chain of a run once more, which goes on from what is made; here, or in Slurm. After a crash
-    it goes on by itself ``auto_resume`` times, 0: as often as it was asked to before. Raises NoSuchJob where
-    nobody knows what it was asked to be, JobRunning, JobNotStarted."""
+    it goes on by itself ``auto_resume`` times, 0: as often as it was asked to before. ``as_it_is``: without
+    its training. Raises NoSuchJob where nobody knows what it was asked to be, JobRunning, JobNotStarted."""
     if (before := asked_before(run)) is None:
         raise NoSuchJob(folder=run.job(CHAIN))
-    request = replace(before, as_it_is=False, auto_resume=auto_resume or before.auto_resume)
+    request = replace(before, as_it_is=as_it_is, auto_resume=auto_resume or before.auto_resume)
     rest = plan_rest(workspace, run, request, by, language, profile)
     launch(run.job(CHAIN), rest, secrets(workspace, request))
 

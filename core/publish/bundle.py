@@ -7,13 +7,14 @@ written anew without what they know of this machine.
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from core.errors import CardRefused, LicenceForbids, MissingArtefact, NothingPersonal
 from core.publish import card, personal
 from core.publish.contents import Fill, put_about, put_weights
 from core.publish.curve import draw_losses
+from core.publish.examples import examples
 from core.publish.facts import Facts
 from core.publish.personal import PrivateDetail
 from core.publish.request import PublishRequest, What
@@ -59,6 +60,8 @@ def build(run: RunPaths, request: PublishRequest, facts: Facts, fill: Fill) -> B
     source = ready(run, request.what)
     if facts.base.allows == "no":
         raise LicenceForbids(base=facts.base.id or facts.base.name, licence=facts.base.licence)
+    if request.what == "app":  # it alone shows them, and they are looked for in all that was taught
+        facts = replace(facts, examples=examples(run))
     target = PublishPaths(run).bundle(request.what)
     with _whole(target) as folder:
         put_weights(source, folder, request, facts, fill)

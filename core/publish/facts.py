@@ -12,7 +12,6 @@ from core.errors import MissingArtefact, NoWholeCheckpoint
 from core.jobs.curves import read_curve
 from core.proof.result import ProofRow
 from core.proof.score import Score
-from core.publish.examples import examples
 from core.publish.licences import Base, base_of
 from core.recipe.chat_template import (
     own_template,
@@ -46,7 +45,7 @@ class Facts:
     ``run`` tells its run from any other. ``tokens`` are the first and the end token. ``asked`` counts the
     proof's questions by kind; ``score`` is None for a run that was not asked since it was merged.
     ``checkpoint`` is the iteration that the model is of, ``planned`` how many its recipe has; None where
-    that is not known. ``examples``: taught questions that a chat can begin with.
+    that is not known. ``examples``: taught questions that a chat can begin with, put in for an app's bundle.
     """
 
     name: str
@@ -96,7 +95,6 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
         chat_template=template,
         example=_example(folder, template, recipe.system),
         tokens=special_tokens(folder),
-        examples=examples(run),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Literal
 
 import streamlit as st
@@ -52,14 +52,12 @@ def as_it_is_button(kept: Trained, kind: Literal["primary", "secondary"]) -> boo
 def offer_as_it_is(workspace: Workspace, run: RunPaths, kind: Literal["primary", "secondary"]) -> bool:
     """The same beside what can be done with a training that has ended early, where there is anything to make
     of it; Start shows how it is made. Returns whether it is offered."""
-    kept, asked = chain.makeable(run), chain.asked_before(run)
-    if kept is None or asked is None:
+    kept = chain.makeable(run)
+    if kept is None or chain.asked_before(run) is None:
         return False
     if as_it_is_button(kept, kind):
         with shown_errors():
-            wanted = replace(asked, as_it_is=True)
-            rest = chain.plan_rest(workspace, run, wanted, user_name(), language(), None)
-            launch(run.job(CHAIN), rest, chain.secrets(workspace, asked))
+            chain.go_on(workspace, run, user_name(), language(), as_it_is=True)
             go_to("start", run)
     if kind == "primary":  # beside others its tooltip says it
         st.caption(t("chain.as_it_is.help", iteration=kept.iteration))

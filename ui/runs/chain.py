@@ -24,7 +24,7 @@ from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
 from ui.jobs.trained import as_it_is_button, show_fewer, show_test
 from ui.jobs.training import show_health
-from ui.runs.result import show_first, show_result
+from ui.runs.result import measured, show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
 from ui.shell.making import far, show_early, stage_took
@@ -124,13 +124,9 @@ def _stage(stage: Stage) -> str:
 
 def _result(run: RunPaths, progress: ChainProgress) -> None:
     """What it says, the way to the chat, and what was measured."""
-    found = None
-    with shown_errors():  # a result that cannot be read keeps nobody from the chat
-        found = proof.read(run)
-        if found and found.stale:
-            found = None
-        if found:
-            show_first(found)
+    found = measured(run)
+    if found:
+        show_first(found)
     with st.container(horizontal=True, vertical_alignment="center", key="chain_next"):
         if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
             go_to("chat", run)
@@ -142,13 +138,7 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
         show_not_asked(run)
     if not progress.live and (times := chain_stages.made_in(run.workspace, run)):
         each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times.items())
-        st.caption(
-            t(
-                "chain.times",
-                whole=duration(sum(times.values())),
-                each=Markdown(each),
-            )
-        )
+        st.caption(t("chain.times", whole=duration(sum(times.values())), each=Markdown(each)))
 
 
 def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:

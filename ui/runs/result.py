@@ -56,11 +56,17 @@ def show_result(found: Proof) -> None:
 
 def show_outcome(run: RunPaths) -> None:
     """What the newest model of a run was found to know, in a sentence; nothing before it was tested."""
-    found = None
-    with shown_errors():  # a result that cannot be read keeps nobody from what was trained
-        found = proof.read(run)
-    if found and not found.stale:
+    if found := measured(run):
         show_sentence(found.score)
+
+
+def measured(run: RunPaths) -> Proof | None:
+    """What the test of a run's newest model has found; None before it was tested. One that cannot be read is
+    said, and keeps nobody from the model."""
+    found = None
+    with shown_errors():
+        found = proof.read(run)
+    return None if found is None or found.stale else found
 
 
 def telling(found: Proof) -> list[ProofRow]:
