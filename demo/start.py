@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import IO
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
@@ -113,27 +114,27 @@ def environment(folder: Path) -> Path:
 def one_at_a_time(lock: Path) -> Iterator[None]:
     """Whoever double-clicks twice has two of these: the second waits for the first."""
     with lock.open("a+b") as file:
+        said = False
+        while not taken(file):
+            said = said or bool(say("waiting"))
+            time.sleep(1)
+        yield
+
+
+def taken(file: IO[bytes]) -> bool:
+    """Whether nobody else has this file: from now on this process has it, until it closes it or ends."""
+    with suppress(BlockingIOError, PermissionError):
         if sys.platform == "win32":
             import msvcrt
 
-            def take() -> None:
-                file.seek(0)
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            def take() -> None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-        said = False
-        while True:
-            try:
-                take()
-                break
-            except (BlockingIOError, PermissionError):
-                said = said or bool(say("waiting"))
-                time.sleep(1)
-        yield
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def make(folder: Path, python: Path) -> None:
@@ -168,7 +169,26 @@ def without_gpu(pip: list[str], pins: list[str]) -> None:
 
 
 def chat(python: Path) -> int:
-    """Serve the chat to this computer alone until its window is closed."""
+    """Show the chat in the browser: the one that is open already, else one of this process."""
+    opened = home() / f"open-{hashlib.sha256(str(HERE).encode()).hexdigest()[:12]}"
+    opened.parent.mkdir(parents=True, exist_ok=True)
+    with opened.with_suffix(".lock").open("a+b") as lock:
+        while not taken(lock):
+            with suppress(OSError):
+                address = opened.read_text(encoding="utf-8")
+                say("opening", address=address)
+                webbrowser.open(address)
+                return 0
+            time.sleep(0.3)  # it is starting
+        try:
+            return serve_until_closed(python, opened)
+        finally:
+            opened.unlink(missing_ok=True)
+
+
+def serve_until_closed(python: Path, opened: Path) -> int:
+    """Serve the chat to this computer alone until its window is closed. ``opened`` gets its address."""
+    opened.unlink(missing_ok=True)  # of one that was killed
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -183,6 +203,7 @@ def chat(python: Path) -> int:
     server = subprocess.Popen(command, cwd=HERE, env=own, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         if answers(f"{address}/_stcore/health", server):
+            opened.write_text(address, encoding="utf-8")
             webbrowser.open(address)
         return server.wait() and say("ended")
     except KeyboardInterrupt:

@@ -145,23 +145,29 @@ def test_what_is_missing_is_said_in_the_computer_s_language(
     assert not list((tmp_path / "cache").rglob(start.READY)), "the next start makes it anew"
 
 
+def begun(app: Path, tmp_path: Path, server: str) -> "subprocess.Popen[bytes]":
+    """The starter's process, with ``server`` as Streamlit; what it shows in the browser is in ``shown``."""
+    fake = tmp_path / "fake" / "streamlit"
+    fake.mkdir(parents=True, exist_ok=True)
+    (fake / "__init__.py").touch()
+    up = f"pathlib.Path({str(tmp_path / 'up')!r}).open('a').write(f'{{os.getpid()}} {{sys.argv[:3]}}')"
+    (fake / "__main__.py").write_text(f"import os, pathlib, sys, time\n{up}\n{server}\n", encoding="utf-8")
+    write_program(tmp_path / "browser", f'echo "$1" >> "{tmp_path / "shown"}"')
+    own = {
+        "PYTHONPATH": os.pathsep.join((str(tmp_path / "fake"), str(app))),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "BROWSER": str(tmp_path / "browser"),
+    }
+    begin = "import sys, start; from pathlib import Path; sys.exit(start.chat(Path(sys.executable)))"
+    return subprocess.Popen(
+        [sys.executable, "-c", begin], env={**os.environ, **own}, stdout=subprocess.DEVNULL
+    )
+
+
 def test_a_start_that_is_killed_leaves_no_server(app: Path, tmp_path: Path) -> None:
     """Closing its window is not the only way to end it."""
     up = tmp_path / "up"
-    fake = tmp_path / "fake" / "streamlit"
-    fake.mkdir(parents=True)
-    (fake / "__init__.py").touch()
-    (fake / "__main__.py").write_text(
-        "import os, pathlib, sys, time\n"
-        f"pathlib.Path({str(up)!r}).write_text(f'{{os.getpid()}} {{sys.argv[:3]}}')\n"
-        "time.sleep(600)\n",
-        encoding="utf-8",
-    )
-    begin = "import sys, start; from pathlib import Path; start.chat(Path(sys.executable))"
-    path = os.pathsep.join((str(tmp_path / "fake"), str(app)))
-    started = subprocess.Popen(
-        [sys.executable, "-c", begin], env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL
-    )
+    started = begun(app, tmp_path, "time.sleep(600)")
     until(lambda: up.exists() and up.read_text(encoding="utf-8").endswith("]"))
     pid, _, arguments = up.read_text(encoding="utf-8").partition(" ")
     assert arguments == "['streamlit', 'run', 'app.py']"
@@ -169,6 +175,41 @@ def test_a_start_that_is_killed_leaves_no_server(app: Path, tmp_path: Path) -> N
     started.kill()
     started.wait()
     until(lambda: not is_alive(server))
+
+
+SERVES = """
+import http.server
+
+class Well(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+port = next(one for one in sys.argv if one.startswith("--server.port=")).partition("=")[2]
+http.server.HTTPServer(("127.0.0.1", int(port)), Well).serve_forever()
+"""
+
+
+def test_who_double_clicks_again_is_shown_the_chat_that_is_open(app: Path, tmp_path: Path) -> None:
+    """And gets one of its own once that one was killed."""
+    shown = tmp_path / "shown"
+
+    def addresses() -> list[str]:
+        return shown.read_text(encoding="utf-8").split() if shown.exists() else []
+
+    first, second = begun(app, tmp_path, SERVES), begun(app, tmp_path, SERVES)
+    until(lambda: len(addresses()) == 2)
+    assert len(set(addresses())) == 1 and addresses()[0].startswith("http://127.0.0.1:")
+    until(lambda: first.poll() is not None or second.poll() is not None)
+    serving, ended = (first, second) if first.poll() is None else (second, first)
+    assert ended.returncode == 0 and serving.poll() is None
+    serving.kill()
+    serving.wait()
+    third = begun(app, tmp_path, SERVES)
+    until(lambda: len(addresses()) == 3)
+    assert third.poll() is None and addresses()[2] != addresses()[0]
+    third.kill()
+    third.wait()
 
 
 def loaded(file: Path) -> Any:

@@ -156,6 +156,17 @@ def test_the_one_that_ended_first_is_named(
     assert found.log in rank_logs(folder)[rank]
 
 
+def test_of_one_that_crashed_its_last_error_is_shown(tmp_path: Path) -> None:
+    """And not what it had printed before."""
+    folder = tmp_path / "job"
+    of_ranks(folder, MISSED, {1: "terminate called after throwing an instance of 'std::bad_alloc'\n"})
+    (printed,) = [log for log in rank_logs(folder)[1] if log.name == "stdout.log"]
+    printed.write_text("INFO - Set the random seed to 5.\n", encoding="utf-8")
+    leave_dead(folder, DeadRank(1, 134))
+    found = why_failed(folder, FAILED)
+    assert found and found.line.startswith("terminate called") and found.log.name == "stderr.log"
+
+
 def test_of_several_that_ended_at_once_the_killed_one_counts(tmp_path: Path) -> None:
     """By exit codes as a shell has them; what was asked to end by the others' launcher was not killed."""
     assert DeadRank.first([(0, 1), (1, -9)]) == DeadRank(1, 137)

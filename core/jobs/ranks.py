@@ -72,9 +72,11 @@ def dead_rank(folder: Path) -> DeadRank | None:
 
 
 def rank_logs(folder: Path) -> dict[int, list[Path]]:
-    """The logs of the job's processes by their ranks, but the first one's, which is the job's own."""
+    """The logs of the job's processes by their ranks, but the first one's, which is the job's own. What each
+    printed comes before its errors: of one that crashed, the last line of these says more."""
     found: dict[tuple[int, int], list[Path]] = {}
-    for log in sorted(JobPaths(folder).ranks.glob("*/*/*/*.log")):
+    logs = JobPaths(folder).ranks.glob("*/*/*/*.log")
+    for log in sorted(logs, key=lambda log: (log.parent, log.name == "stderr.log")):
         if match := _LOG.search(log.as_posix()):
             found.setdefault((int(match["node"]), int(match["local"])), []).append(log)
     each = max((local for _, local in found), default=0) + 1
