@@ -13,6 +13,7 @@ from core.runs import CHAIN, Early, made_early
 from core.steps import export
 from core.steps.checkpoints import checkpoints
 from core.workspace.paths import RunPaths, Workspace
+from tests.command_line import cli, last_json
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME, make_run
 from tests.test_merge_page import words
@@ -63,6 +64,22 @@ def test_one_press_makes_it_of_what_is_kept_and_training_goes_on_later(
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished
     assert at(run) == TOTAL and made_early(run) is None, "it has trained on"
     assert not any(one.stale for one in export.artefacts(run))
+
+
+def test_the_command_line_has_it_too(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ended_early(page_workspace, monkeypatch)
+    root = page_workspace.root
+    options = ("--as-it-is", "--workspace", root, "--json")
+    for wrong, said in (
+        (("--name", NAME), "--run is required"),
+        (("--run", run.id, "--restart"), "used together"),
+    ):
+        refused = cli("tune", *options, *wrong, cwd=root, TUNEBOARD_ENGINE="tests.fake_engine")
+        assert refused.returncode == 2 and said in " ".join(refused.stderr.split())
+    last_json(cli("tune", "--run", run.id, *options, cwd=root, TUNEBOARD_ENGINE="tests.fake_engine"))
+    assert at(run) == KEPT and made_early(run) == Early(KEPT, TOTAL)
+    last_json(cli("tune", "--run", run.id, *options[1:], cwd=root, TUNEBOARD_ENGINE="tests.fake_engine"))
+    assert at(run) == TOTAL and made_early(run) is None
 
 
 def test_its_panel_counts_what_is_left_without_the_training(

@@ -59,6 +59,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         template_reason=options.template_reason,
         reading=check.asked_reading(options),
         restart=getattr(options, "restart", False),
+        as_it_is=getattr(options, "as_it_is", False),
         leave_out_broken=options.leave_out_broken,
         max_length=options.max_length,
         method=options.method,
@@ -84,8 +85,8 @@ class _Tune(Task):
                 # Slurm begins a job anew after a node failed, and would restart the training each time.
                 message = say("cli.wrong.not_with", option="--restart", other="--on")
                 raise InvalidOption(message=message, help=f"scripts/run {options.kind} --help")
-            run = workspace.run(options.run)
-            chain.go_on(workspace, run, user_name(), spoken_language(), profile, options.auto_resume)
+            run, by, language = workspace.run(options.run), user_name(), spoken_language()
+            chain.go_on(workspace, run, by, language, profile, options.auto_resume, options.as_it_is)
         else:
             run = chain.start(workspace, self.asked(options), user_name(), spoken_language(), profile)
         return {"run": run.id, "profile": profile.name, **in_slurm(run.job(CHAIN))}
@@ -137,6 +138,8 @@ def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:
     """Raises InvalidOption without --run and --name, and for options beside --run that ask for something
     else than the run was asked to be."""
     help_of = f"scripts/run {options.kind} --help"
+    if getattr(options, "as_it_is", False) and (message := _not_as_it_is(options)):
+        raise InvalidOption(message=message, help=help_of)
     run = workspace.run(options.run) if options.run else None
     before = chain.asked_before(run) if run else None
     if before is None:
@@ -159,6 +162,13 @@ def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:
     if others := [option for option, alike in same.items() if not alike]:
         message = say("cli.wrong.beside_run", names=", ".join(others), run=options.run)
         raise InvalidOption(message=message, help=help_of)
+
+
+def _not_as_it_is(options: argparse.Namespace) -> str:
+    """Why nothing can be made of what a run has learned so far; empty where it can."""
+    if options.restart:
+        return say("cli.wrong.not_with", option="--as-it-is", other="--restart")
+    return "" if options.run else say("cli.wrong.required", names="--run", count=1)
 
 
 def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
@@ -255,6 +265,7 @@ OPTIONS: Options = {
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
     "--restart": {"action": "store_true"},
+    "--as-it-is": {"action": "store_true"},
     "--on": {"metavar": "PROFILE"},
     "--auto-resume": {"type": whole_number(0, MOST_RESUMES), "default": 0, "metavar": "N"},
     "--devices": {"type": whole_number(1, MOST_DEVICES), "metavar": "N"},
@@ -302,7 +313,7 @@ FIELDS = {
 COMMANDS: Commands = {
     "tune": (
         _Tune(TuneRequest, _tune_request, _tune, first=_refuse_another, here=tune_here, costs=_costs),
-        (*MAKE, "--run", "--restart", "--auto-resume", "--on"),
+        (*MAKE, "--run", "--restart", "--as-it-is", "--auto-resume", "--on"),
     ),
     "data": (
         Task(TuneRequest, _tune_request, _data, first=_refuse_another, here=_data_here),

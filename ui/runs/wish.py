@@ -17,7 +17,7 @@ from core.pipeline.tune_request import TuneRequest
 from core.queue.cards import computing
 from core.runs import read_run
 from core.slurm.profile import Profile
-from core.steps.busy import busy_now
+from core.steps.busy import busy_now, kept_just_now
 from core.steps.health import Symptom
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
@@ -114,7 +114,7 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
         takes = t("row.separator").join(
             filter(None, (t("page.start.takes", time=about(whole(costs))), waits))
         )
-        others = [t(busy.key, **busy.values), _if_it_stays(costs, busy)] if busy else []
+        others = [t(busy.key, **busy.values), _if_it_stays(costs)] if busy else []
         if another:
             others = [t("queue.yours", device=Markdown(t(f"queue.device.{computing().kind}")))]
         st.caption("  \n".join([takes, *unsure, *others]))
@@ -127,10 +127,9 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
     )
 
 
-def _if_it_stays(costs: Mapping[str, Cost], busy: Symptom) -> str:
+def _if_it_stays(costs: Mapping[str, Cost]) -> str:
     """How long a chain takes where others go on taking what they take now."""
-    slower = slowdown(float(str(busy.values["others"])))
-    return t("page.start.takes_so", time=about(slower * whole(costs)))
+    return t("page.start.takes_so", time=about(slowdown(kept_just_now()) * whole(costs)))
 
 
 @st.cache_data(show_spinner=False, max_entries=64, ttl=60)
