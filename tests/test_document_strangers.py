@@ -1,13 +1,17 @@
 """What strangers type: price lists, notices, pages of clubs and schools, without any mark that helps."""
 
+import re
+
 import pytest
 
 from core.data.documents.asked import asked
+from core.data.documents.bare_prices import bare_price
 from core.data.documents.facts import DocumentRows
 from core.data.documents.lines import in_fields, pair, statements
 from core.data.documents.rows import document_rows
 from core.data.documents.rules import topics, yes_or_no
 from core.data.documents.sentences import pieces
+from core.data.documents.unlabelled import unlabelled
 from core.data.drafts import language_of
 
 
@@ -257,3 +261,127 @@ def test_a_closed_day_with_more_to_say_stays_as_it_is() -> None:
     text = "# The Bike Shed\nClosed on Mondays, but ring us in an emergency.\nAddress: 3 High Street\n"
     facts = document_rows(text, "shop", "en").facts
     assert any("ring us" in fact.answer for fact in facts)
+
+
+BIKES = """# Rosa's Bike Repair
+
+Mon-Fri 9-18, Sat 10-14. Closed Sundays
+
+PRICES (parts not included!!)
+- puncture  12€
+- full service 79€, e-bike 99€
+- wheel truing 18
+
+Pick up: you get a text when it's done
+where: Hinterhof, Lindenstr. 4
+cash or girocard, no credit cards
+Q: do you fix flat tyres while I wait?
+A: Yes if the shop is quiet.
+Q: and e-bikes?
+Warranty on repairs: 6 months
+Student discount 10% with ID
+"""
+GUESTS = """【云上民宿·住客须知】
+房型：
+山景大床房 288/晚（周末328）
+一楼小单间 168
+加床 60一张
+
+停车免费，停在门口坡下
+老板娘电话13500001111 有事随时叫
+热水24小时都有，太阳能阴天要等几分钟
+"""
+FLOWERS = """Bloom price list
+
+Roses
+ red rose, single stem £3.50
+ dozen red roses £34
+
+Delivery: free within 3 miles
+Order by 1pm for same day
+Shop open Tue to Sat 8.30 - 5.30, Sun 9 til 12
+14 Mill Lane, Ashby
+01530 555 0144
+wifi bloom-guest, password roses2026
+ask for Jen (owner) or Pip
+Wedding consultations by appointment, £25 taken off your order
+"""
+
+
+@pytest.mark.parametrize("text", [BIKES, GUESTS, FLOWERS])
+def test_every_word_is_in_a_fact_or_is_said_to_be_in_none(text: str) -> None:
+    found = made(text)
+    kept = [*(f"{one.heading} {one.answer} {one.questions[0]}" for one in found.facts)]
+    words = re.compile(r"[A-Za-z0-9]+|[\u4e00-\u9fff]")
+    known = {*words.findall(" ".join([*kept, *(one.text for one in found.unused)]).lower()), "q", "a"}
+    assert not {*words.findall(text.lower())} - known - {"where"}
+
+
+def test_what_stands_around_questions_is_told_beside_them() -> None:
+    found = made(BIKES)
+    answers = said(BIKES)
+    assert answers["do you fix flat tyres while I wait?"] == "Yes if the shop is quiet."
+    assert answers["What is the Warranty on repairs?"] == "Warranty on repairs: 6 months"
+    assert answers["What about address?"] == "address: Hinterhof, Lindenstr. 4"
+    assert [one.text for one in found.unused if "e-bikes?" in one.text], (
+        "a question without an answer is said"
+    )
+
+
+def test_all_opening_hours_in_one_line_are_asked_as_such() -> None:
+    assert said(BIKES)["What about opening hours?"].startswith("opening hours: Mon-Fri 9-18, Sat 10-14")
+
+
+def test_a_heading_with_something_in_brackets_is_one_and_ends_with_its_list() -> None:
+    of = {fact.answer: fact.heading for fact in made(BIKES).facts}
+    assert of["wheel truing costs 18."] == "PRICES (parts not included!!)"
+    assert of["Pick up: you get a text when it's done"] == "Rosa's Bike Repair"
+    parking = next(fact for fact in made(GUESTS).facts if fact.answer.startswith("停车"))
+    assert parking.heading == "云上民宿·住客须知", "and no kind of room"
+    delivery = next(fact for fact in made(FLOWERS).facts if fact.answer.startswith("Delivery"))
+    assert delivery.heading == "Bloom price list", "and no kind of rose"
+
+
+def test_a_price_for_a_night_is_no_number_of_a_room() -> None:
+    assert bare_price("山景大床房 288/晚") == ("山景大床房", "288/晚") and bare_price("大床房 288") is None
+    assert said(GUESTS)["山景大床房多少钱？"] == "山景大床房的价格是288/晚（周末328）。"
+    assert "How much is red rose, single stem?" in said(FLOWERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "about"),
+    [
+        ("wifi aqiang888 密码是 88889999", "wifi"),
+        ("Our Wi-Fi: cafe24, password is beans", "wifi"),
+        ("Unit 3, 14 Mill Lane, Ashby", "address"),
+        ("杭州市西湖区文三路88号二楼", "address"),
+        ("ring Jen on 01530 555 0144", "phone"),
+        ("Shop open Tue to Sat 8.30 - 5.30", "hours"),
+        ("地铁2号线到底", None),
+        ("坐3路车到路口下", None),
+        ("3 Red Roses", None),
+        ("We have wifi", None),
+    ],
+)
+def test_what_everybody_would_label_is_known_without(line: str, about: str | None) -> None:
+    assert unlabelled(line) == about
+
+
+def test_digits_in_a_rule_are_no_telephone_number() -> None:
+    assert unlabelled("The folder is readable by its owner only (0700/0600)", among_rules=True) is None
+    assert unlabelled("有事打13500001111", among_rules=True) == "phone"
+
+
+def test_lines_that_end_where_no_program_wraps_are_each_their_own() -> None:
+    answers = {fact.answer for fact in made(FLOWERS).facts}
+    assert {"phone number: 01530 555 0144", "address: 14 Mill Lane, Ashby"} <= answers
+    assert "Wi-Fi: wifi bloom-guest, password roses2026" in answers
+    unused = [one.text for one in made(FLOWERS).unused]
+    assert "Order by 1pm for same day" in unused, "each is listed by itself"
+    wrapped = (
+        "We started the shop in a garage with two bikes and a borrowed\nset of tools, and most of the first"
+    )
+    wrapped += (
+        "\nyear went by before anybody but our friends came to us with\nmore than a flat tyre to mend.\n"
+    )
+    assert not made(f"# Shop\n\n{wrapped}").unused

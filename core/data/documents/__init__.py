@@ -11,5 +11,6 @@ In the order of the work, the way in being ``rows``:
 
 What all of these know of a line: ``marks`` (what begins it, what ends its label), ``lines`` (what it is about
 and what it says of it), ``amounts`` (prices, times, sizes), ``bare_prices`` (without a currency), ``days``
-(of the week), ``rules`` (sentences that are asked by their own words), ``sentences`` (where they end).
+(of the week), ``rules`` (sentences that are asked by their own words), ``unlabelled`` (what everybody would
+label), ``sentences`` (where they end).
 """

@@ -25,6 +25,11 @@ _ENDS_IN_PRICE = re.compile(
     r"(?:\s?(?:起|以上|\+|up\b))?(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$",
     re.IGNORECASE,
 )
+# "red rose, single stem £3.50"
+_WITH_A_KIND = re.compile(
+    rf"(?P<key>[A-Za-z][^,.;:!?\n]{{1,30}}, [a-z\d][^,.;:!?\n]{{1,25}}?)\s+(?P<value>{_AMOUNTS})",
+    re.IGNORECASE,
+)
 _VERB = re.compile(r"\s+(?:is|are|was|were|costs?)$", re.IGNORECASE)
 # What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
 _ENDS_IN_FREE = re.compile(
@@ -132,6 +137,8 @@ def with_price_at_end(text: str) -> tuple[str, str] | None:
     """What ends in a price or in that it is free, and it."""
     if match := _ENDS_IN_PRICE.match(text):
         return _VERB.sub("", match["key"].strip(" ,，.·…-–—:：")), match["value"]
+    if (match := _WITH_A_KIND.fullmatch(text)) and is_name(match["key"], text, priced=True):
+        return match["key"], match["value"]
     if match := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
         return match["key"] or match["key_en"], match["value"] or match["value_en"]
     return None

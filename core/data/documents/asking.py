@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from core.data.checking.first_person import says_who, speaks
 from core.data.documents.amounts import states_price
 from core.data.documents.bare_prices import ABOUT_PRICES, SUM
-from core.data.documents.days import is_days, is_only_days
+from core.data.documents.days import has_days, is_days, is_only_days
 from core.data.documents.facts import Fact, NotAsked
 from core.data.documents.lines import is_label, pair, stated
 from core.data.documents.rules import topics, yes_or_no
 from core.data.documents.sentences import LONGEST_ANSWER, pieces, sentences_of, without
+from core.data.documents.unlabelled import unlabelled
 from core.data.documents.wordings import Wordings
 from core.wording import say
 
@@ -158,45 +159,56 @@ class Asker:
 
     def value(self, key: str, value: str, line: int, column: str = "") -> None:
         """What a line or a cell says of ``key``."""
-        of_prices = ABOUT_PRICES.search(column or key) is not None
-        if FREE.fullmatch(value) and (of_prices or not column):
+        if self._is_price(key, value, column):
             self.price(key, value, line)
             return
-        is_price = states_price(value) and not of_prices and not is_label(key) and not SUM.search(key)
-        if (of_prices and re.search(r"\d", value)) if column else is_price:
-            self.price(key, value, line)
-            return
-        if _CALL.search(key) and not is_label(key) and _NUMBER_OF_PHONE.fullmatch(value):
-            key, value = str(self.words["phone"]), f"{key} {value}"  # "Ring Jan 07700 900142"
+        key, value = self._as_usual(key, value, column)
         on_a_day = is_days(key)
         if not column and on_a_day and self._is_of_a_part(value):
-            times = str(self.words["times"])
-            self._ask(
-                "cell", "cell_answer", line, times, key=self.heading, column=times, value=f"{key} {value}"
-            )
-            return
-        if not column and on_a_day:
-            # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
-            column = self.words.hours_of(self.heading, value, self.parents) if is_only_days(key) else ""
-            if (
-                column == self.heading
-                and not self.words.is_of_times(column)
-                and not self.words.is_topic(column)
-            ):
-                key, column = self.words.fill(self.words["under"], heading=column, key=key), ""
-        elif not column and self.parents and not is_label(key) and TIME.search(value):
-            column = self.heading if self.words.is_of_times(self.heading) else ""
+            key, value, column = self.heading, f"{key} {value}", str(self.words["times"])
+        elif not column:
+            key, column = self._of_column(key, value)
         if column:
-            self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
-            return
-        if _NUMBER_OF_PHONE.fullmatch(value) and not is_label(key) and self.words.is_of_phones(self.heading):
-            column = str(self.words["phone"])  # "Anna Berg: 0761 2011" under "Contact"
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
         is_number = re.match(r"[^\w]*\d", value) or key == self.words["phone"]
         kind = "number" if is_number and not on_a_day else "value"
         kind = "person" if self.words.is_of_persons(key) and _NAME.fullmatch(value) else kind
         self._ask(kind, "value_answer", line, key, key=key, value=value)
+
+    def _is_price(self, key: str, value: str, column: str) -> bool:
+        of_prices = ABOUT_PRICES.search(column or key) is not None
+        if FREE.fullmatch(value):
+            return of_prices or not column
+        if column:
+            return of_prices and re.search(r"\d", value) is not None
+        return states_price(value) and not of_prices and not is_label(key) and not SUM.search(key)
+
+    def _as_usual(self, key: str, value: str, column: str) -> tuple[str, str]:
+        """By the name that everybody has for it: "where: ...", "Ring Jan 07700 900142", "Mon-Fri 9-18, Sat
+        10-14"."""
+        if _CALL.search(key) and not is_label(key) and _NUMBER_OF_PHONE.fullmatch(value):
+            return str(self.words["phone"]), f"{key} {value}"
+        if not column and is_days(key) and has_days(value):
+            return str(self.words["hours"]), f"{key} {value}"
+        usual: dict[str, str] = self.words["usual"]
+        return usual.get(key.lower(), key), value
+
+    def _of_column(self, key: str, value: str) -> tuple[str, str]:
+        """What is asked for ``key``, and of what: when it is open on a day ("Monday: 10 to 22", also under
+        "Contact"), when something is, whose number a telephone's is."""
+        if is_days(key):
+            column = self.words.hours_of(self.heading, value, self.parents) if is_only_days(key) else ""
+            known = self.words.is_of_times(column) or self.words.is_topic(column)
+            if column == self.heading and not known:
+                return self.words.fill(self.words["under"], heading=column, key=key), ""
+            return key, column
+        if is_label(key):
+            return key, ""
+        if self.parents and TIME.search(value) and self.words.is_of_times(self.heading):
+            return key, self.heading
+        is_number = _NUMBER_OF_PHONE.fullmatch(value) and self.words.is_of_phones(self.heading)
+        return key, str(self.words["phone"]) if is_number else ""  # "Anna Berg: 0761 2011" under "Contact"
 
     def _is_of_a_part(self, value: str) -> bool:
         """Whether times are of what a heading names, a course, a room, and not of the whole document."""
@@ -229,6 +241,8 @@ class Asker:
         """Each item of a list of sentences by itself, beside the list as a whole."""
         asked_by: set[str] = set()
         for item, line in items:
+            if about := unlabelled(item, among_rules=True):
+                self.value(str(self.words[about]), item, line)
             topic = next((one for one in topics(item) if one not in asked_by), "")
             more = [*yes_or_no(item)]
             if topic:

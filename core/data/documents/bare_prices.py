@@ -98,16 +98,18 @@ def bare_price(text: str) -> tuple[str, str] | None:
     value = part + (found["value"] or found["tight"])
     if (
         _YEAR.match(value)
-        or not (_has_a_price(name) and _has_a_price(found["name"]))
+        or not (_has_a_price(name, value) and _has_a_price(found["name"], value))
         or (text.endswith(".") and text.isascii())
     ):
         return None
     return name, with_note(value, found["note"])
 
 
-def _has_a_price(name: str) -> bool:
-    """Whether what stands before a number is a thing, no part of a sentence and no name with a number."""
-    if len(name) < 2 or _NUMBERED_THING.search(name) or _ENDS_IN_DAY.search(name):
+def _has_a_price(name: str, value: str) -> bool:
+    """Whether what stands before a number is a thing, no part of a sentence and no name with a number, as
+    "room 288" is and "room 288/night" is not."""
+    named = _NUMBERED_THING.search(name) and not _PRICE_OF_EACH.search(value)
+    if len(name) < 2 or named or _ENDS_IN_DAY.search(name):
         return False
     if re.search(f"[{HAN}]", name):
         return is_name(name, "", priced=True)
@@ -149,7 +151,7 @@ def _bare(text: str, known: Pair) -> Pair:
     if known and re.search(r"\d$", known[0]) and (found := bare_price(text)):
         return found  # "Full service 95 - strip, clean"
     if known:
-        return known if is_bare_price(known[1]) and _has_a_price(known[0]) else None
+        return known if is_bare_price(known[1]) and _has_a_price(*known) else None
     return bare_price(text)
 
 

@@ -16,7 +16,7 @@ from core.data.documents.rules import is_of_sentences
 from core.data.documents.sentences import LONGEST_ANSWER
 from core.data.documents.tables import tell_table
 from core.data.documents.wordings import Wordings
-from core.data.drafts import pairs_in
+from core.data.drafts import MARK, pairs_in
 from core.wording import say
 
 LISTS = {"bullet_list", "ordered_list"}
@@ -123,20 +123,33 @@ class Reader(Asker):
         answered = [*zip(asks, [*asks[1:], end], strict=True)]
         if any(after - place < 2 for place, after in answered):
             return False
-        if asks[0]:
-            tell_lines(self, lines[: asks[0]], line)
+        self._lines(lines[: asks[0]], line)
         for place, after in answered:
             self.add([lines[place]], "\n".join(lines[place + 1 : after]), line + place)
-        if lines[end:]:
-            tell_lines(self, lines[end:], line + end)
+        self._lines(lines[end:], line + end)
         return True
 
     def _written_pairs(self, text: str, line: int) -> bool:
-        """Questions that the text answers itself ("Q: … A: …"); whether there are any."""
-        whole = [pair for pair in pairs_in(text) if pair[1]]
-        for question, answer in whole:
-            self.add([question], answer, line)
-        return bool(whole)
+        """Questions that the text answers itself ("Q: … A: …"); whether there are any. What stands before the
+        first, and behind the last what is said of something else, is told by itself."""
+        if not any(answer for _, answer in pairs_in(text)):
+            return False
+        lines = text.split("\n")
+        marked = [place for place, one in enumerate(lines) if MARK.match(one)]
+        further = range(marked[-1] + 1, len(lines))
+        end = next((place for place in further if pair(lines[place])), len(lines))
+        self._lines(lines[: marked[0]], line)
+        for question, answer in pairs_in("\n".join(lines[marked[0] : end])):
+            if answer:
+                self.add([question], answer, line + marked[0])
+            else:
+                self.unused.append(NotAsked(line, question, say("document.unused.question")))
+        self._lines(lines[end:], line + end)
+        return True
+
+    def _lines(self, lines: Sequence[str], line: int) -> None:
+        if filled := [one.strip() for one in lines if one.strip()]:
+            tell_lines(self, filled, line)
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []

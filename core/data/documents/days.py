@@ -12,6 +12,7 @@ DAY = (
 DAYS = (
     rf"{DAY}(?:\s*(?:[至到和及、,，&+~～/–—-]|to|and|until)?\s*(?:{DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
 )
+_DAY = re.compile(rf"(?i:(?<!\w){DAY}(?!\w))|(?:周|星期|礼拜)[一二三四五六日天末]")
 _ONLY_DAYS = re.compile(rf"(?i:{DAYS})(?!\w)|(?:周|星期|礼拜)[一二三四五六日天末]")
 _ZH = "一二三四五六日"
 _EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -29,6 +30,11 @@ _PIECE = re.compile(
 def is_days(text: str) -> bool:
     """Whether a text names days of the week: "周一至周五", "Mon–Fri"."""
     return _ONLY_DAYS.match(text.strip()) is not None
+
+
+def has_days(text: str) -> bool:
+    """Whether days of the week stand anywhere in a text."""
+    return _DAY.search(text) is not None
 
 
 def is_only_days(text: str) -> bool:

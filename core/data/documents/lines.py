@@ -7,6 +7,7 @@ brackets around the label, or nothing at all behind a word that everybody knows 
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 
 from core.data.documents.amounts import (
     LONGEST_UNMARKED,
@@ -159,10 +160,23 @@ def in_fields(lines: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def looks_like_several(lines: Sequence[str], least: int = 3) -> bool:
-    """Whether lines look as if each said something of its own, as no wrapped text does; of short lines that
-    say of nothing what it is about ``least`` do."""
-    short = sum(len(one) <= SHORT_LINE and not one.endswith((",", "，", "、")) for one in lines)
-    return sum(map(bool, map(pair, lines))) > 1 or (least <= len(lines) == short)
+    """Whether lines look as if each said something of its own, as no wrapped text does; of lines that say of
+    nothing what it is about ``least`` do that are short, or end where the next one's first word had room."""
+    ended = not any(one.endswith((",", "，", "、")) for one in lines)
+    own = all(len(one) <= SHORT_LINE for one in lines) or end_early(lines)
+    return sum(map(bool, map(pair, lines))) > 1 or (ended and own and len(lines) >= least)
+
+
+def end_early(lines: Sequence[str]) -> bool:
+    """Whether nearly all lines end where no program would have wrapped them: the next one's first word still
+    fitted into the longest of them, which is no longer than people's own lines are."""
+    width = max(map(len, lines))
+    room = [len(line) + len(_first_word(after)) < width for line, after in pairwise(lines)]
+    return width <= LONGEST_UNMARKED and 4 * sum(room) >= 3 * len(room) > 3
+
+
+def _first_word(line: str) -> str:
+    return line[:1] if re.match(f"[{HAN}]", line) else line.partition(" ")[0]
 
 
 def _by_labels(part: str) -> Iterator[str]:

@@ -15,10 +15,12 @@ from core.data.documents.marks import (
     ARABIC,
     LONGEST_KEY,
     NUMBERINGS,
+    before_colon,
     bold,
     box,
     bulleted,
     heading,
+    in_brackets,
     is_marked_or_counted,
     is_title,
     item,
@@ -28,6 +30,7 @@ from core.data.documents.marks import (
     without_numbers,
 )
 from core.data.documents.typed import begins_list, counted, headed, ruled
+from core.data.documents.wordings import ASIDE
 from core.data.identity import IdentityLanguage
 
 # Pictures that stand for a label.
@@ -48,7 +51,6 @@ _NOTE, _NOTED = re.compile(r"\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>\S.*)"), re.co
 _FAR = re.compile(r"[^\S\n]{100,}")
 # What greets before a name, and what is said of it in brackets.
 _WELCOME = re.compile(r"^(?:welcome to (?=\S)|欢迎(?:来到|光临|入住)(?=\S))", re.IGNORECASE)
-_ASIDE = re.compile(r"\s*[(（][^)）]*[)）]$")
 _LONGEST_TITLE = 60
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 # In capitals what is no name of a part.
@@ -56,8 +58,8 @@ _ORDERS = re.compile(r"\b(?:NO|NOT|NEVER|ONLY|CLOSED|FREE|PLEASE|DO|DON.?T|KEEP|
 _SAYS_MORE = re.compile(r"[。.!?！？；;，,:：|¥￥$€£]")
 
 
-def as_markdown(text: str, language: IdentityLanguage) -> str:
-    """The text as Markdown, with as many lines."""
+def as_markdown(text: str, language: IdentityLanguage, title: str = "") -> str:
+    """The text as Markdown, with as many lines; ``title``: what it is about where it does not say that."""
     text = _FAR.sub("  ", text)
     if "\n" not in text.strip() or any(map(_FENCE.match, text.split("\n"))):
         return text
@@ -65,7 +67,7 @@ def as_markdown(text: str, language: IdentityLanguage) -> str:
     lines = [_labelled(line, language) for line in counted(asked(lines))]
     lines = [without_numbers(_unboxed(line)) for line in lines]
     lines = _titled(_named(_headed(_bulleted(lines, language))))
-    return "\n".join(ruled(headed(lines)))
+    return "\n".join(ruled(headed(lines, title)))
 
 
 def _unboxed(line: str) -> str:
@@ -196,12 +198,15 @@ def _titled(lines: list[str]) -> list[str]:
     """A first line that only names, alone or over one other, as the title."""
     filled = [place for place, line in enumerate(lines) if line.strip()]
     first = filled[0] if filled else 0
-    text = lines[first].strip()
+    text = in_brackets(lines[first].strip()) or lines[first].strip()
     if len(filled) < 2 or len(text) > 2 * _LONGEST_TITLE or any(map(is_title, lines)):
         return lines
     name = _WELCOME.sub("", text.rstrip("!！ "))
-    plain = _ASIDE.sub("", name)
-    alone = any(not line.strip() for line in lines[first + 1 : first + 3]) or begins_list(lines[first:])
+    plain = ASIDE.sub("", name)
+    below = lines[filled[1]].strip()
+    over_name = bool(in_brackets(below) or before_colon(below))
+    over_lines = any(not line.strip() for line in lines[first + 1 : first + 3]) or begins_list(lines[first:])
+    alone = over_lines or over_name
     names = 0 < len(plain) <= len(name) <= _LONGEST_TITLE and not _says_more(plain) and _only_names(plain)
     if alone and names:
         lines[first] = f"# {name}"

@@ -9,20 +9,22 @@ from core.data.documents.asking import Asker
 from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, with_prices
 from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
-from core.data.documents.lines import closed_on, in_fields, is_label, looks_like_several, stated, statements
+from core.data.documents.lines import (
+    closed_on,
+    end_early,
+    in_fields,
+    is_label,
+    looks_like_several,
+    stated,
+    statements,
+)
 from core.data.documents.marks import LONGEST_KEY
 from core.data.documents.rules import is_of_sentences, says, yes_or_no
 from core.data.documents.sentences import are_own, goes_on
+from core.data.documents.unlabelled import unlabelled
 from core.data.documents.wordings import HAN
 from core.wording import say
 
-# A telephone number, and when something opens, inside of a line.
-_CALLS = re.compile(
-    r"(?<![\d.-])(?:(?:\+\d|0|1[3-9])(?:[ ()/-]{0,2}\d){7,12}|\(?\d{3}\)?[ -]\d{3}-\d{4})(?![\d.-])"
-)
-_OPENS = re.compile(
-    r"\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d|\b(?:we|we're|we are) open\b.*\d", re.IGNORECASE
-)
 _ONLY_AMOUNT = re.compile(rf"{AMOUNT}(?:\s?/\s?\S+|\s?[（(].*)?", re.IGNORECASE)
 _NAME_AND_COLON = re.compile(
     r"(?!.*\b(?:said|says|asked)\s?:|(?:he|she|they|we|i|it|you)\b)"
@@ -141,7 +143,7 @@ def _tell_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line
     text, each of the others is said, or all as one where they look like one."""
     why = say("document.unused.together", heading=asker.heading)
     longest = max(map(len, lines))
-    singly = all(len(one) <= LONGEST_LINE for one in left)
+    singly = all(len(one) <= LONGEST_LINE for one in left) or end_early(left)
     rest = []
     for one in left if singly or not several else ["\n".join(left)]:
         at = _place(one, lines, line)
@@ -167,11 +169,10 @@ def _asked_singly(asker: Asker, one: str, line: int) -> bool:
     asks = [*yes_or_no(one)]
     if asks:
         asker.add(asks, one, line)
-    for pattern, about in ((_CALLS, "phone"), (_OPENS, "hours")):
-        if len(one) <= LONGEST_UNMARKED and pattern.search(one):
-            asker.value(str(asker.words[about]), one, line)
-            return True
-    return bool(asks)
+    about = unlabelled(one) if len(one) <= LONGEST_UNMARKED else None
+    if about:
+        asker.value(str(asker.words[about]), one, line)
+    return bool(asks or about)
 
 
 def _alone(asker: Asker, part: str) -> tuple[str, str] | None:

@@ -84,7 +84,7 @@ def document_of(path: Path, wanted: bool | None = None) -> DocumentRows | None:
 def document_rows(text: str, title: str, language: IdentityLanguage) -> DocumentRows:
     """The facts of a Markdown text; ``title`` is what it is about as long as no heading says it."""
     # Text that is set in by blanks is text: nobody writes code into a menu that way.
-    text = as_markdown(text, language)
+    text = as_markdown(text, language, title)
     tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").disable("code").parse(text))
     words = wordings_for(text, language)
     reader = Reader(words, title, prices_in(text))

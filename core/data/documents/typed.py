@@ -6,7 +6,7 @@ lines and no list.
 import re
 from collections.abc import Sequence
 
-from core.data.documents.amounts import MOST_WORDS, says_amount
+from core.data.documents.amounts import MOST_WORDS, says_amount, states_price
 from core.data.documents.bare_prices import ABOUT_PRICES, bare_price, prices_in_row
 from core.data.documents.days import is_days
 from core.data.documents.lines import is_topic, looks_like_several, pair
@@ -20,9 +20,10 @@ from core.data.documents.marks import (
     item,
     next_filled,
     numbered,
+    without_mark,
 )
 from core.data.documents.rules import are_rules, says
-from core.data.documents.wordings import HAN
+from core.data.documents.wordings import ASIDE, HAN
 
 _NO_NAME = re.compile(
     r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b"
@@ -111,10 +112,11 @@ def _counted_barely(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
     return found
 
 
-def headed(lines: list[str]) -> list[str]:
+def headed(lines: list[str], title: str = "") -> list[str]:
     """Names that stand above lines of their own, as headings: "外卖：", "【外卖】", "Delivery:", "Notes".
-    What follows those lines, apart from them, is of the section before, if it is no more of the same."""
-    level, section, inside, single, made = 2, "", "", 0, [*lines]
+    What follows those lines, apart from them, is of the section before, where there is none of the document,
+    the ``title``, if it is no more of the same."""
+    level, section, inside, single, made = 2, f"# {title}" if title else "", "", 0, [*lines]
     below = next_filled(lines)
     names = _names_of_blocks(lines, below)
     for place, line in enumerate(lines):
@@ -139,9 +141,17 @@ def _begins_another(
     line = "".join(lines[place : place + 1])
     if not line.strip() or heading(line) or place in names or _name_above(lines, place, below[place]):
         return False
+    about = (pair(line.strip()) or ("", ""))[0]
     if not ends:
-        return not (is_marked(line) or _tells(line))
-    return not is_days((pair(line.strip()) or ("", ""))[0])
+        above = lines[place - 2]
+        is_topic_or_text = is_topic(about) or is_marked(above) > is_marked(line)
+        return not (is_marked(line) or _tells(line)) or (_is_priced(above) and is_topic_or_text)
+    return not is_days(about)
+
+
+def _is_priced(line: str) -> bool:
+    line = without_mark(line).strip()
+    return bare_price(line) is not None or states_price((pair(line) or ("", ""))[1])
 
 
 def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, str]:
@@ -195,7 +205,8 @@ def _name_above(lines: Sequence[str], place: int, below: str) -> str:
     if name := before_colon(line.strip()):
         named = _is_name(name, _LONGEST_ZH, _LONGEST_EN)
         return name if named and (not is_list or are_rules(name)) else ""
-    return line.strip() if directly and _stands_above(line.strip(), below.strip(), is_list) else ""
+    plain = ASIDE.sub("", line.strip())
+    return line.strip() if directly and _stands_above(plain, below.strip(), is_list) else ""
 
 
 def _name_amid(lines: Sequence[str], place: int) -> str:

@@ -57,8 +57,10 @@ OF_DAYS = 3
 PARTICLES = ("吗", "呢", "吧", "啊", "呀")
 _PLEASE = re.compile(r"\b(?:please|thanks?)\b|[谢烦]", re.IGNORECASE)
 _PLURAL = re.compile(r"[a-z](?<![sui])s$")
+# What a name is of stands behind the word that says whether it is several: "warranty on repairs".
+_OF = re.compile(r"\s(?:on|of|for|in|at|with|per|to|by|from)\s.*")
 _OF_SEVERAL = re.compile(r"(?:Which|What) \{heading\} (?:are|do)")
-_ASIDE = re.compile(r"\s*[(（][^)）]*[)）]$")
+ASIDE = re.compile(r"\s*[(（][^)）]*[)）]$")
 # A longer key is no name; a shorter word says nothing by itself.
 LONGEST_NAME, SHORTEST_WORD = 4, 4
 
@@ -82,7 +84,7 @@ class Wordings:
 
     def _fitting(self, wordings: Sequence[str], values: dict[str, str]) -> list[str]:
         """Wordings with their values, without those that want several of one ("Which Team are there?")."""
-        one = not _PLURAL.search(_ASIDE.sub("", values.get("heading", "")))
+        one = not _is_several(values.get("heading", ""))
         return [self.fill(some, **values) for some in wordings if not (one and _OF_SEVERAL.match(some))]
 
     def said(self, kind: str, **values: str) -> str:
@@ -224,12 +226,14 @@ class Wordings:
         edged = {name: f"{_EDGE}{value}{_EDGE}" for name, value in values.items()}
         text = wording.format(
             **edged,
-            be="are"
-            if _PLURAL.search(_ASIDE.sub("", values.get("column") or values.get("key", "")))
-            else "is",
+            be="are" if _is_several(values.get("column") or values.get("key", "")) else "is",
         )
         blank = _blank("\n".join(values.values()), self.apart)
         return _SEAM.sub(blank, text).replace(_EDGE, "")
+
+
+def _is_several(name: str) -> bool:
+    return _PLURAL.search(_OF.sub("", ASIDE.sub("", name))) is not None
 
 
 def _blank(values: str, apart: bool) -> str:

@@ -1,0 +1,47 @@
+"""Lines without a label of what everybody would label: a telephone number, an address, the Wi-Fi, when it is
+open."""
+
+import re
+from typing import Literal
+
+from core.data.documents.wordings import HAN
+
+Unlabelled = Literal["phone", "wifi", "address", "hours"]
+_CALLS = re.compile(
+    r"(?<![\d.-])(?:(?:\+\d|0|1[3-9])(?:[ ()/-]{0,2}\d){7,12}|\(?\d{3}\)?[ -]\d{3}-\d{4})(?![\d.-])"
+)
+_PHONE = re.compile(
+    r"电话|手机|微信|联系|[打拨]|\b(?:tel|phone|call|ring|text|mobile|whatsapp)\b", re.IGNORECASE
+)
+_WIFI = re.compile(
+    r"(?:(?:our|the|free|shop|guest|店里|本店|免费) ?)?(?:wi-?fi|wlan|无线(?:网络?)?)(?![a-z]).{0,40}"
+    r"(?:密码|\b(?:password|passcode|pass|pw|key)\b).+",
+    re.IGNORECASE,
+)
+_STREET = (
+    "St|Street|Rd|Road|Lane|Ln|Ave|Avenue|Dr|Drive|Blvd|Boulevard|Sq|Square|Court|Way|Place|Terrace|Close|Hill"
+    "|Row|Walk|Quay|Hwy|Highway|Parade|Crescent"
+)
+_ADDRESS = re.compile(
+    rf"(?:(?:Unit|Shop|Suite|Flat|No\.?) ?\w{{1,5}},? )?\d{{1,5}}[a-zA-Z]? (?:[A-Z][\w'’.-]* ){{1,4}}"
+    rf"(?:{_STREET})\b.*"
+    rf"|[{HAN}]{{2,24}}(?:路|街|大道|巷|弄|胡同)[{HAN}]{{0,4}}\d{{1,5}}(?:-\d{{1,4}})?[号弄栋幢].*"
+)
+_OPENS = re.compile(
+    r"\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d"
+    r"|(?:^|\b(?:we|we're|we are|shop|store|office|studio|salon|café|cafe|kitchen|bar) (?:is |are )?)open\b"
+    r".*\d",
+    re.IGNORECASE,
+)
+
+
+def unlabelled(line: str, among_rules: bool = False) -> Unlabelled | None:
+    """What a line says though no label says it; None where that is something else. ``among_rules``: digits
+    alone are no telephone number there, and when something is open may be a rule."""
+    if _CALLS.search(line) and (not among_rules or _PHONE.search(line)):
+        return "phone"
+    if _WIFI.fullmatch(line):
+        return "wifi"
+    if _ADDRESS.fullmatch(line):
+        return "address"
+    return "hours" if not among_rules and _OPENS.search(line) else None
