@@ -119,7 +119,7 @@ def test_lines_of_chinese_that_begin_with_a_name_are_rows() -> None:
     assert in_fields(["王芳 钢琴 周一三", "老赵 吉他", "阿Ben 架子鼓 周末"])[2] == ("阿Ben", "架子鼓 周末")
     assert in_fields(["床前 明月光", "疑是 地上霜"]) == [], "verses"
     assert in_fields(["别忘了 带伞", "明天见"]) == []
-    assert said("琴行\n\n老师\n王芳 钢琴 周一三\n老赵 吉他\n")["王芳是什么？"] == "王芳：钢琴 周一三"
+    assert said("琴行\n\n老师\n王芳 钢琴 周一三\n老赵 吉他\n")["王芳是谁？"] == "王芳：钢琴 周一三"
 
 
 def test_lines_that_were_ended_stay_lines_and_wrapped_ones_are_joined() -> None:
@@ -385,3 +385,10 @@ def test_lines_that_end_where_no_program_wraps_are_each_their_own() -> None:
         "\nyear went by before anybody but our friends came to us with\nmore than a flat tyre to mend.\n"
     )
     assert not made(f"# Shop\n\n{wrapped}").unused
+
+
+def test_people_under_a_heading_of_people_are_asked_for_as_people() -> None:
+    assert "张敏是谁？" in said("# 口腔门诊\n\n医生\n张敏：种植\n小陈：儿牙\n")
+    assert "Who is Ben Cole?" in said("# Vet\n\n## Team\n- Ben Cole: exotics\n- Sue: reception\n")
+    assert "Who is the Chair?" in said("# Club\n\nCommittee\nChair: Priya Nair\nSecretary: Tom Okafor\n")
+    assert "Who is Soup?" not in said("# Bar\n\n## Food\n- Soup: of the day\n- Bread: home made\n")

@@ -15,7 +15,7 @@ from core.data.documents.lines import is_label, pair, stated
 from core.data.documents.rules import topics, yes_or_no
 from core.data.documents.sentences import LONGEST_ANSWER, pieces, sentences_of, without
 from core.data.documents.unlabelled import unlabelled
-from core.data.documents.wordings import Wordings
+from core.data.documents.wordings import HAN, Wordings
 from core.wording import say
 
 # What costs nothing: "Tea: free"; "gluten free" is no price.
@@ -26,6 +26,7 @@ _INNER = re.compile(r"“([^“”]*)”")
 _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 # Of a person, not "ask at the desk until 5".
 _NAME = re.compile(r"[^\W\d_][^\d\n,，。;；:：]{0,30}")
+_PERSON = re.compile(rf"[A-Za-z]{{0,8}}[{HAN}]{{1,4}}[A-Za-z]{{0,8}}|(?:[A-Z][\w'’.-]*(?: |$)){{1,4}}")
 # "Q:" before a question whose answer has no mark.
 _CALL = re.compile(r"[打拨]|\b(?:call|ring|text)\b", re.IGNORECASE)
 _ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
@@ -173,7 +174,7 @@ class Asker:
             return
         is_number = re.match(r"[^\w]*\d", value) or key == self.words["phone"]
         kind = "number" if is_number and not on_a_day else "value"
-        kind = "person" if self.words.is_of_persons(key) and _NAME.fullmatch(value) else kind
+        kind = self._who(key, value) or kind
         self._ask(kind, "value_answer", line, key, key=key, value=value)
 
     def _is_price(self, key: str, value: str, column: str) -> bool:
@@ -209,6 +210,15 @@ class Asker:
             return key, self.heading
         is_number = _NUMBER_OF_PHONE.fullmatch(value) and self.words.is_of_phones(self.heading)
         return key, str(self.words["phone"]) if is_number else ""  # "Anna Berg: 0761 2011" under "Contact"
+
+    def _who(self, key: str, value: str) -> str:
+        """The kind of what is asked of people: who somebody is ("Owner: Mary Poole"), and of whom there is a name
+        ("Ben Cole: exotics" under "Team"); empty for anything else."""
+        if self.words.is_of_persons(key):
+            return "person" if _NAME.fullmatch(value) else ""
+        if not (self.words.are_persons(self.heading) and _PERSON.fullmatch(key)):
+            return ""
+        return "person" if value[:1].isascii() and _PERSON.fullmatch(value) else "named"
 
     def _is_of_a_part(self, value: str) -> bool:
         """Whether times are of what a heading names, a course, a room, and not of the whole document."""

@@ -175,6 +175,10 @@ class Wordings:
         """Whether something is about who somebody is."""
         return (self._topic(about) or {}).get("name") == "owner"
 
+    def are_persons(self, heading: str) -> bool:
+        """Whether people stand under a heading."""
+        return re.fullmatch(self.bank["persons"], heading.strip(" :："), re.IGNORECASE) is not None
+
     def _topic(self, about: str) -> dict[str, Any] | None:
         topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))
         return next(topics, None)
