@@ -5,7 +5,7 @@ import re
 import pytest
 
 from core.data.documents.asked import asked
-from core.data.documents.bare_prices import bare_price
+from core.data.documents.bare_prices import bare_price, prices_in_row, row_of_group
 from core.data.documents.facts import DocumentRows
 from core.data.documents.lines import in_fields, pair, statements
 from core.data.documents.rows import document_rows
@@ -392,3 +392,35 @@ def test_people_under_a_heading_of_people_are_asked_for_as_people() -> None:
     assert "Who is Ben Cole?" in said("# Vet\n\n## Team\n- Ben Cole: exotics\n- Sue: reception\n")
     assert "Who is the Chair?" in said("# Club\n\nCommittee\nChair: Priya Nair\nSecretary: Tom Okafor\n")
     assert "Who is Soup?" not in said("# Bar\n\n## Food\n- Soup: of the day\n- Bread: home made\n")
+
+
+def test_things_of_a_group_in_one_line_have_a_price_each() -> None:
+    row = "酒水 山城啤酒 8  可乐5 酸梅汤6元/扎"
+    assert row_of_group(row)[0] == "酒水" and row_of_group("早餐5 午餐12 晚餐10")[0] == ""
+    assert prices_in_row("啤酒8 可乐5") == [("啤酒", "8"), ("可乐", "5")]
+    assert prices_in_row("山城啤酒8 可乐5") == [] == prices_in_row("早8:30 晚9:30 午12:00")
+    found = said(
+        f"火锅 菜单\n\n锅底\n牛油锅 38元\n脑花 12/个\n鸳鸯 +10\n\n{row}\n押金：包间100\n老板 老灶哥\n"
+    )
+    assert found["可乐多少钱？"] == "可乐的价格是5。" and found["脑花多少钱？"] == "脑花的价格是12/个。"
+    assert found["鸳鸯多少钱？"] == "鸳鸯的价格是+10。" and found["押金是多少？"] == "押金：包间100"
+    assert "火锅 菜单有什么？" not in found, "a deposit and an owner are not what is on it"
+    assert bare_price("每人花 30") is None, "spent"
+
+
+def test_questions_may_have_nothing_behind_their_letter() -> None:
+    assert said("琴房\n\nQ 没有琴怎么办\nA 可以租\nQ 多大可以学？\nA 5岁起\n") == {
+        "没有琴怎么办？": "可以租",
+        "多大可以学？": "5岁起",
+    }
+
+
+def test_one_line_that_is_left_over_is_no_word_about_the_whole() -> None:
+    found = made("健身房 收费表\n\n办卡：充300送50\n电话：13800001111\n学生凭证9折\n")
+    (fact,) = [fact for fact in found.facts if fact.answer == "学生凭证9折"]
+    assert "请介绍一下健身房 收费表。" not in fact.questions
+
+
+def test_a_manager_is_a_person_and_opening_is_when() -> None:
+    found = said("药房\n\n营业：早8点到晚9点\n店长 赵芳\n量血压 免费\n")
+    assert found["店长是谁？"] == "店长：赵芳" and "营业时间是什么？" in found

@@ -77,7 +77,7 @@ _NUMBERED = re.compile(
 _SAYS_AMOUNT = re.compile(rf"{AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
 # What a sentence has before an amount, and no name ends in or has in it.
 _NO_NAME_ZH = re.compile(
-    r"(?:满|够|超过?|不足|不到|低于|高于|[收付交花给加减送退要需罚]|赠送|优惠|只要|仅需?|大?约|共|是|为|在|于|达|价|每满|消费|到|从)$"
+    r"(?:满|够|超过?|不足|不到|低于|高于|(?:^|[人共要得会就总只])花|[收付交给加减送退要需罚]|赠送|优惠|只要|仅需?|大?约|共|是|为|在|于|达|价|每满|消费|到|从)$"
 )
 _SENTENCE_ZH = re.compile(
     r"[请勿不没须]|可以|必须|需要|禁止|最[多少晚早迟]|[至最]少|只|都|[会能应凭限]|晚于|早于|之?[前后]$"

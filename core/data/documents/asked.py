@@ -7,7 +7,7 @@ from core.data.documents.marks import is_marked, next_filled
 from core.data.documents.wordings import HAN
 
 _ASKS, _ANSWERS = (
-    re.compile(rf"(\s*(?:\*\*)?(?:{letter}))\s?[.．、]\s*(?=\S)") for letter in ("Q|问", "A|答")
+    re.compile(rf"(\s*(?:\*\*)?(?:{letter}))(?:\s?[.．、]\s*|\s+)(?=\S)") for letter in ("Q|问", "A|答")
 )
 _MARK = re.compile(r"[?？]\W*$")
 _LONGEST_ZH, _LONGEST_WORDS = 25, 14

@@ -27,6 +27,7 @@ _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 # Of a person, not "ask at the desk until 5".
 _NAME = re.compile(r"[^\W\d_][^\d\n,，。;；:：]{0,30}")
 _PERSON = re.compile(rf"[A-Za-z]{{0,8}}[{HAN}]{{1,4}}[A-Za-z]{{0,8}}|(?:[A-Z][\w'’.-]*(?: |$)){{1,4}}")
+_HELD = re.compile(r"押金|[定订]金|租金|[房月]租|\b(?:deposit|rent)\b", re.IGNORECASE)
 # "Q:" before a question whose answer has no mark.
 _CALL = re.compile(r"[打拨]|\b(?:call|ring|text)\b", re.IGNORECASE)
 _ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
@@ -173,6 +174,7 @@ class Asker:
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
         is_number = re.match(r"[^\w]*\d", value) or key == self.words["phone"]
+        is_number = is_number or (_HELD.search(key) and re.search(r"\d", value))
         kind = "number" if is_number and not on_a_day else "value"
         kind = self._who(key, value) or kind
         self._ask(kind, "value_answer", line, key, key=key, value=value)
@@ -212,8 +214,8 @@ class Asker:
         return key, str(self.words["phone"]) if is_number else ""  # "Anna Berg: 0761 2011" under "Contact"
 
     def _who(self, key: str, value: str) -> str:
-        """The kind of what is asked of people: who somebody is ("Owner: Mary Poole"), and of whom there is a name
-        ("Ben Cole: exotics" under "Team"); empty for anything else."""
+        """The kind of what is asked of people: who is in a role ("Owner: Mary Poole"), who somebody is ("Ben
+        Cole: exotics" under "Team"); empty for anything else."""
         if self.words.is_of_persons(key):
             return "person" if _NAME.fullmatch(value) else ""
         if not (self.words.are_persons(self.heading) and _PERSON.fullmatch(key)):

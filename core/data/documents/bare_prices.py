@@ -31,7 +31,7 @@ _EACH = (
     r"|\s(?:bunch|pack|bag|box|jar|loaf|pair|set|(?:half )?doz(?:en)?|kg|lb|pint|tin)\b)"
 )
 _PRICE = (
-    rf"(?:(?:from|约)\s)?{_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})?"
+    rf"(?:(?:from|约)\s|\+)?{_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})?"
     rf"(?:起|左右|以上|\+(?!\d)|\sup\b)?{_EACH}?(?:(?=[不看含包另限])|(?![\w{HAN}.]))"
 )
 _NOTE = (
@@ -72,7 +72,11 @@ _NUMBERED_THING = re.compile(
 )
 _ENDS_IN_DAY = re.compile(rf"{DAY}$", re.IGNORECASE)
 _YEAR = re.compile(r"20[0-4]\d(?!\d)")
-_ONE_OF_ROW = re.compile(rf"(?P<name>[{HAN}]{{1,8}})\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?)")
+_ONE_OF_ROW = re.compile(
+    rf"(?P<name>[{HAN}]{{1,8}}(?:\s[{HAN}]{{1,2}})?)\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?)(?:[\s,，、]+|$)"
+)
+# "酒水 啤酒 8  可乐5 酸梅汤6": what the things are stands before them.
+_GROUP = re.compile(rf"(?P<group>[{HAN}]{{1,6}})(?:[:：]\s*|\s+)(?P<row>\S.*)")
 # So many numbers one below the other are of things of one kind.
 _LEAST_BARE = 3
 
@@ -117,11 +121,22 @@ def _has_a_price(name: str, value: str) -> bool:
 
 
 def prices_in_row(text: str) -> list[tuple[str, str]]:
-    """Several names of one length with a number each, in one line: "早餐5 午餐12 晚餐10"."""
-    found = [*map(_ONE_OF_ROW.fullmatch, re.split(r"[\s,，、]+", text))]
-    whole = [(one["name"], one["price"]) for one in found if one]
+    """Several names with a number each, in one line: "早餐5 午餐12 晚餐10". Two are of one length."""
+    found = [*_ONE_OF_ROW.finditer(text)]
+    if not found or sum(len(one[0]) for one in found) != len(text):
+        return []
+    whole = [(one["name"], one["price"]) for one in found]
+    things = all(len(name) == 1 or _has_a_price(name, price) for name, price in whole)
     same = len({len(name) for name, _ in whole}) == 1
-    return whole if len(whole) == len(found) > 1 and same else []
+    return whole if len(whole) > 1 and things and (same or len(whole) >= _LEAST_BARE) else []
+
+
+def row_of_group(text: str) -> tuple[str, str]:
+    """What a row of prices is of, and the row: "酒水 啤酒 8 可乐5 酸梅汤6". Else empty, and the text."""
+    found = _GROUP.fullmatch(text)
+    if found is None or prices_in_row(text) or len(prices_in_row(found["row"])) < _LEAST_BARE:
+        return "", text
+    return found["group"], found["row"]
 
 
 Pair = tuple[str, str] | None

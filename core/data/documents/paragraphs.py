@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.data.documents.amounts import AMOUNT, LONGEST_UNMARKED, at_a_time, says_amount, states_price
 from core.data.documents.asking import Asker
-from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, with_prices
+from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, row_of_group, with_prices
 from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
 from core.data.documents.lines import (
@@ -18,7 +18,7 @@ from core.data.documents.lines import (
     stated,
     statements,
 )
-from core.data.documents.marks import LONGEST_KEY
+from core.data.documents.marks import LONGEST_KEY, label_end
 from core.data.documents.rules import is_of_sentences, says, yes_or_no
 from core.data.documents.sentences import are_own, goes_on
 from core.data.documents.unlabelled import unlabelled
@@ -69,6 +69,11 @@ def tell_lines(asker: Asker, lines: Sequence[str], line: int, directly: bool = F
             asker.hours(parts, line)
         left = left or _plainly_said(asker, [_whole(one, line + at, said) for at, one in enumerate(lines)])
         together = looks_like_several(left, 3 if left == [*lines] else 2)
+        if asker.is_whole and len(left) == 1 < len(lines) and _is_by_itself(left[0]):
+            at = _place(left[0], lines, line)
+            if not _asked_singly(asker, left[0], at):
+                asker.sentences([(left[0], at)])
+            return
         _tell_together(asker, left, lines, line, together)
         asker.prose("\n".join(left), line)
 
@@ -103,7 +108,8 @@ def _name_things(asker: Asker, said: Sequence[Told], line: int, directly: bool) 
     """What there is, where lines are about several things of one kind, no details of one; below a title
     there may be details beside them."""
     things = [one.known[0] for one in said if one.known and _is_thing(*one.known)]
-    if len(things) > 1 and (len(things) == len(said) if asker.parents else directly):
+    most = len(things) == len(said) if asker.parents else directly and 2 * len(things) > len(said)
+    if len(things) > 1 and most:
         asker.names(asker.words["and"].join(things), line)
 
 
@@ -113,8 +119,11 @@ def _is_thing(key: str, value: str) -> bool:
 
 def _parts(asker: Asker, line: str) -> list[str]:
     """What a line says, each by itself."""
-    in_row = prices_in_row(line) if any(map(ABOUT_PRICES.search, asker.path)) or asker.prices else []
-    return [f"{name} {price}" for name, price in in_row] or statements(line)
+    if not (any(map(ABOUT_PRICES.search, asker.path)) or asker.prices):
+        return statements(line)
+    group, row = row_of_group(line)
+    in_row = [f"{name} {price}" for name, price in prices_in_row(row)]
+    return [line, *in_row] if group else in_row or statements(line)
 
 
 def _whole(text: str, line: int, said: Sequence[Told]) -> Told:
@@ -156,6 +165,11 @@ def _tell_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line
         asker.sentences(rest)
     elif several:
         asker.unused.extend(NotAsked(at, one, why) for one, at in rest)
+
+
+def _is_by_itself(text: str) -> bool:
+    """Whether a line that is left over is short and has no label: no word about a whole document."""
+    return len(text) <= LONGEST_LINE and label_end(text) is None
 
 
 def _place(part: str, lines: Sequence[str], line: int) -> int:

@@ -173,7 +173,8 @@ class Wordings:
 
     def is_of_persons(self, about: str) -> bool:
         """Whether something is about who somebody is."""
-        return (self._topic(about) or {}).get("name") == "owner"
+        is_role = re.fullmatch(self.bank["roles"], about.strip(), re.IGNORECASE)
+        return is_role is not None or (self._topic(about) or {}).get("name") == "owner"
 
     def are_persons(self, heading: str) -> bool:
         """Whether people stand under a heading."""
