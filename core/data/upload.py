@@ -17,7 +17,7 @@ from core.data.documents.rows import DOCUMENTS
 from core.data.opening import open_data
 from core.data.reading.archives import TEXTS
 from core.data.reading.encodings import opened
-from core.data.reading.foreign_files import refuse_foreign
+from core.data.reading.foreign_files import kind_by_content, refuse_foreign
 from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, files_of
 from core.errors import EmptyData, InputError
 from core.workspace.data_paths import cache_of, upload_about, uploads_of
@@ -44,19 +44,20 @@ class Upload:
 def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
     """Keep a file that has rows, with whatever faults. ``name`` tells the kind of file, and is shown.
 
-    Raises Unreadable, EmptyData, NotWritable, OSError. A file that is refused is not kept.
+    Raises NotReadHere, Unreadable, EmptyData, NotWritable, OSError. A file that is refused is not kept.
     """
     with _unnamed(workspace) as unchecked:
         unchecked.write_bytes(content)
-        refuse_foreign(unchecked, PurePath(name).name)
-        return _keep(workspace, unchecked, Upload("", suffix_of(name), PurePath(name).name, 0))
+        return _keep(workspace, unchecked, _about(unchecked, PurePath(name).name))
 
 
 def keep_document(workspace: Workspace, content: bytes, name: str) -> Upload:
-    """Keep a document, which has text and no rows. Raises NotADocument, NotWritable, OSError. One that is
-    refused is not kept."""
+    """Keep a document, which has text and no rows; not one that is refused. Raises NotReadHere, NotADocument,
+    NotWritable, OSError."""
     with _unnamed(workspace) as unchecked:
         unchecked.write_bytes(content)
+        if suffix_of(name) not in {one.removeprefix(".") for one in DOCUMENTS}:
+            refuse_foreign(unchecked, PurePath(name).name)
         read_markdown(unchecked, name)
         kept = Upload(hashlib.sha256(content).hexdigest(), suffix_of(name), PurePath(name).name, 0)
         unchecked.replace(file_of(workspace, kept))
@@ -69,8 +70,7 @@ def keep_file(workspace: Workspace, given: Path) -> Upload:
     with _unnamed(workspace) as unchecked:
         with opened(given) as source, unchecked.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
-        refuse_foreign(unchecked, given.name)
-        return _keep(workspace, unchecked, Upload("", suffix_of(given.name), given.name, 0))
+        return _keep(workspace, unchecked, _about(unchecked, given.name))
 
 
 def keep_version(workspace: Workspace, parent: Upload, lines: Iterable[str], fix: str) -> Upload:
@@ -79,6 +79,16 @@ def keep_version(workspace: Workspace, parent: Upload, lines: Iterable[str], fix
         with unchecked.open("w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{line}\n" for line in lines)
         return _keep(workspace, unchecked, Upload("", "jsonl", parent.name, 0, parent.digest, fix))
+
+
+def _about(file: Path, name: str) -> Upload:
+    """What is known of a new file by its ``name``, and where that says nothing by how it begins. Raises
+    NotReadHere."""
+    refuse_foreign(file, name)
+    kind = suffix_of(name)
+    if kind == "json" and not name.lower().endswith(".json"):
+        kind = kind_by_content(file, name)
+    return Upload("", kind, name, 0)
 
 
 def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:

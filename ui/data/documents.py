@@ -6,7 +6,6 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.documents.facts import DocumentRows, Fact
-from core.data.documents.files import READERS
 from core.data.documents.rows import read_rows_of
 from core.data.upload import Upload, file_of, keep_document
 from core.proof.facts import facts_of
@@ -28,7 +27,6 @@ def choose_document(workspace: Workspace, both: bool) -> Path | None:
     st.caption(t("page.data.documents.help"))
     given = st.file_uploader(
         t("page.data.documents.file"),
-        type=list(READERS),
         key=BOX,
         on_change=when_emptied,
         args=(BOX, KEPT),

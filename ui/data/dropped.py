@@ -26,8 +26,6 @@ from ui.shell.text import spoken, t, together
 KEY = "wish_file"
 # In the session: the card's file was dropped there just now, and is not yet what the Data page is about.
 FRESH = "wish_fresh"
-# What most people have; the Data page takes more.
-KINDS = ("csv", "docx", "htm", "html", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", "zip")
 # Documents alone, of which no row is ever data.
 NO_DATA = ("pdf", "docx", "html", "htm")
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
@@ -60,7 +58,8 @@ class Contents:
 
 def dropped_file(workspace: Workspace) -> Dropped:
     """What is taught; no file where there is none, or one that nothing can be taught of."""
-    st.file_uploader(t("page.start.data"), type=KINDS, key=KEY, on_change=_take, args=(workspace,))
+    # Of any kind: why one cannot be read is said here, in the page's language and with what to do.
+    st.file_uploader(t("page.start.data"), key=KEY, on_change=_take, args=(workspace,))
     show_refused(KEY, chosen=True)
     kept: Upload | None = st.session_state.get(KEPT)
     return _told(workspace, kept) if kept else Dropped()

@@ -10,8 +10,6 @@ import streamlit as st
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE
 from core.data.opening import Reading
-from core.data.reading.archives import TEXTS
-from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
 from core.pipeline.tune_request import TuneRequest
@@ -182,7 +180,6 @@ def uploaded(workspace: Workspace) -> Upload | None:
     limit, kept = st.get_option("server.maxUploadSize"), (UPLOAD, "data_seen")
     file = st.file_uploader(
         t("page.data.file", limit=limit),
-        type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED | TEXTS | ARCHIVES),
         help=t("page.data.file.help", example=Markdown(f"`{EXAMPLE}`")),
         key="data_file",
         on_change=when_emptied,

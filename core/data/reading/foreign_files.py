@@ -1,5 +1,6 @@
 """Files that hold neither data nor text that is read here: what they are, and what to do instead."""
 
+import codecs
 from pathlib import Path, PurePath
 
 from core.errors import NotReadHere
@@ -18,8 +19,21 @@ _KINDS = {
     "table_program": ("numbers", "et"),
     "archive": ("rar", "7z", "tar", "tgz"),
     "database": ("mdb", "accdb", "sql"),
+    "mail": ("eml", "msg"),
 }
 _OF_END = {end: kind for kind, ends in _KINDS.items() for end in ends}
+
+
+def kind_by_content(path: Path, name: str) -> str:
+    """As what a file begins whose ``name`` does not say what it is: "txt" or "json". Raises NotReadHere for
+    neither."""
+    with path.open("rb") as stream:
+        begins = stream.read(4096)
+    wide = begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in begins and not wide:
+        raise NotReadHere(path=name, reason=say("file.foreign.unknown"))
+    first = begins.removeprefix(codecs.BOM_UTF8).lstrip()
+    return "json" if not first or first.startswith((b"{", b"[")) else "txt"
 
 
 def refuse_foreign(path: Path, name: str = "") -> None:
@@ -31,5 +45,5 @@ def refuse_foreign(path: Path, name: str = "") -> None:
         return
     with path.open("rb") as stream:
         begins = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not begins.startswith((b"{", b"[{")):
+    if begins.startswith(b"{\\rtf") or not begins.startswith((b"{", b"[{")):
         raise NotReadHere(path=name or path, reason=say(f"file.foreign.{kind}", end=end))
