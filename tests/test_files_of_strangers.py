@@ -9,8 +9,8 @@ from core.data.documents.files import read_markdown
 from core.data.documents.rows import document_of
 from core.data.opening import open_data, read_conversations, saved_from
 from core.data.text_data import taken_for
-from core.data.upload import keep_upload
-from core.errors import NotReadHere, OnlyTexts
+from core.data.upload import keep_document, keep_upload
+from core.errors import NotADocument, NotReadHere, OnlyTexts
 from core.workspace.data_paths import SourceCache
 from core.workspace.paths import Workspace
 
@@ -135,6 +135,35 @@ def test_what_is_not_read_says_what_to_do(name: str, told: str, tmp_path: Path, 
         open_data(file, cache)
     with pytest.raises(NotReadHere, match=name):
         keep_upload(Workspace(tmp_path / "workspace"), file.read_bytes(), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("MENU", "# Menu\n\nSoup 5 euros\n".encode(), "txt"),
+        ("menu.text", "汤 5元\n面 6元\n".encode("utf-16"), "txt"),
+        ("rows.dump", b'[{"question": "What?", "answer": "That"}]', "json"),
+    ],
+)
+def test_a_name_that_says_nothing_leaves_it_to_the_content(
+    name: str, content: bytes, kind: str, tmp_path: Path
+) -> None:
+    assert keep_upload(Workspace(tmp_path), content, name).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("w.dat", bytes(9), "kind of file"),
+        ("a.rtf", rb"{\rtf1 Soup}", ".docx"),
+        ("b.eml", b"From: x", "e-mail"),
+    ],
+)
+def test_what_nobody_reads_is_named(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    for keep in (keep_upload, keep_document):
+        with pytest.raises((NotReadHere, NotADocument), match=told if keep is keep_upload else name):
+            keep(Workspace(tmp_path), content, name)
+    assert not [*tmp_path.rglob("uploads/*.*")], "and is not kept"
 
 
 def test_what_holds_json_is_read_whatever_it_is_called(tmp_path: Path, cache: SourceCache) -> None:
