@@ -140,7 +140,7 @@ def test_what_is_not_read_says_what_to_do(name: str, told: str, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
-        ("MENU", "# Menu\n\nSoup 5 euros\n".encode(), "txt"),
+        ("MENU", b"# Menu\n\nSoup 5 euros\n", "txt"),
         ("menu.text", "汤 5元\n面 6元\n".encode("utf-16"), "txt"),
         ("rows.dump", b'[{"question": "What?", "answer": "That"}]', "json"),
     ],
