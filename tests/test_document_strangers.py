@@ -424,3 +424,11 @@ def test_one_line_that_is_left_over_is_no_word_about_the_whole() -> None:
 def test_a_manager_is_a_person_and_opening_is_when() -> None:
     found = said("药房\n\n营业：早8点到晚9点\n店长 赵芳\n量血压 免费\n")
     assert found["店长是谁？"] == "店长：赵芳" and "营业时间是什么？" in found
+
+
+def test_what_is_free_is_asked_for_as_a_price_whatever_else_is_said() -> None:
+    found = said(
+        "# 客栈\n\n停车免费，停在门口坡下\n加床 60元\n不赊账，现金都行\n周二送货 镇上免费，县城满80免\n"
+    )
+    assert found["停车多少钱？"] == "停车：免费，停在门口坡下" and "赊账吗？" in found
+    assert not any("送货 镇上多少钱" in question for question in found)

@@ -37,6 +37,10 @@ _ENDS_IN_FREE = re.compile(
     r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
     re.IGNORECASE,
 )
+# "停车免费，停在门口坡下"
+_FREE_WITH_MORE = re.compile(
+    r"(?P<key>[^,，、。；;\s不凭持如若]{2,8}?)(?<!可以)(?<![能也需])(?P<value>免费，.*)"
+)
 _OF_EACH = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
 # "雨伞 修骨架3块": what is tight before a price is of the price.
 _OF_PART = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>\d*[{HAN}]+)")
@@ -138,6 +142,8 @@ def with_price_at_end(text: str) -> tuple[str, str] | None:
     if match := _ENDS_IN_PRICE.match(text):
         return _VERB.sub("", match["key"].strip(" ,，.·…-–—:：")), match["value"]
     if (match := _WITH_A_KIND.fullmatch(text)) and is_name(match["key"], text, priced=True):
+        return match["key"], match["value"]
+    if match := _FREE_WITH_MORE.fullmatch(text):
         return match["key"], match["value"]
     if match := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
         return match["key"] or match["key_en"], match["value"] or match["value_en"]

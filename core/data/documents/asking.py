@@ -181,7 +181,7 @@ class Asker:
 
     def _is_price(self, key: str, value: str, column: str) -> bool:
         of_prices = ABOUT_PRICES.search(column or key) is not None
-        if FREE.fullmatch(value):
+        if FREE.fullmatch(value.partition("，")[0]):
             return of_prices or not column
         if column:
             return of_prices and re.search(r"\d", value) is not None
