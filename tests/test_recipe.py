@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from core import machine
 from core.errors import InvalidRecipe, NoSuchFile
 from core.machine import Gpu, Machine
 from core.models.folder import Model
@@ -448,3 +449,17 @@ def test_a_misspelt_field_is_told_which_was_meant() -> None:
         parse({"model": "m", "data": "d", "max_lenght": 4, "zzzz": 1})
     found = {problem.field: problem.text("en") for problem in raised.value.values["found"]}
     assert found["max_lenght"].endswith("did you mean max_length?") and "no such field" in found["zzzz"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "faster"),
+    [
+        ({"GenuineIntel", "avx512f", "avx512_bf16", "amx_bf16"}, True),
+        ({"GenuineIntel", "avx512f", "avx512_bf16"}, False),
+        ({"AuthenticAMD", "avx512f", "avx512_bf16"}, True),
+        ({"GenuineIntel", "avx2"}, False),
+    ],
+)
+def test_a_processor_trains_in_bfloat16_where_that_is_faster(flags: set[str], faster: bool) -> None:
+    """AVX-512 of Intel's multiplies it at half of float32's speed."""
+    assert machine._is_faster_in_bf16(flags) is faster
