@@ -432,3 +432,17 @@ def test_what_is_free_is_asked_for_as_a_price_whatever_else_is_said() -> None:
     )
     assert found["停车多少钱？"] == "停车：免费，停在门口坡下" and "赊账吗？" in found
     assert not any("送货 镇上多少钱" in question for question in found)
+
+
+def test_a_dash_between_two_times_ends_no_label() -> None:
+    assert pair("开门时间 早上8点半——晚上7点") == ("开门时间", "早上8点半——晚上7点")
+    assert pair("营业 9:00——次日2:00") == ("营业", "9:00——次日2:00")
+    assert pair("牛肉面——18元") == ("牛肉面", "18元")
+
+
+def test_what_stands_below_things_and_prices_is_no_word_about_them() -> None:
+    found = made(
+        "# 修车铺\n\n## 卖的东西\n车锁 68\n打气筒 45元\n车铃 12块\n\n不赊账，现金都行\n上门只去3公里以内\n明天见\n"
+    )
+    (fact,) = [fact for fact in found.facts if fact.answer.startswith("上门")]
+    assert not any("卖的东西" in question for question in fact.questions)

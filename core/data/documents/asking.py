@@ -45,6 +45,7 @@ class Asker:
         self.facts: list[Fact] = []
         self.unused: list[NotAsked] = []
         self.parts = 0
+        self.of_prices: set[str] = set()  # headings
 
     @property
     def heading(self) -> str:
@@ -155,6 +156,7 @@ class Asker:
 
     def price(self, key: str, value: str, line: int) -> None:
         """What something costs, or that it is free."""
+        self.of_prices.add(self.heading)
         answer = "free_answer" if FREE.fullmatch(value) else "price_answer"
         answer = answer if re.search(r"\d", value) or answer == "free_answer" else "value_answer"  # "ask"
         self._ask("price", answer, line, "", key=key, value=value.rstrip(".。"))
@@ -259,7 +261,9 @@ class Asker:
             more = [*yes_or_no(item)]
             if topic:
                 asked_by.add(topic)
-                asked = {"heading": self.heading, "topic": topic}
+                # What stands below things and their prices is no word about these.
+                of = self.title or self.path[0] if self.heading in self.of_prices else self.heading
+                asked = {"heading": of, "topic": topic}
                 plain, tested = self.words.filled("item", **asked), self._tested("item", "", **asked)
                 more += self.words.natural("item", "", item, **asked)
                 self.add(plain, item, line, natural=more, tested=tested)

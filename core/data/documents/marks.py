@@ -71,7 +71,11 @@ _YEARS = re.compile(r"\d{4}[\d./年月日\s~～–—至到-]*")
 _LATIN_LABEL = re.compile(r"(?!localhost$|mailto$)[^\W\d_](?:\w|[ &'’/()-]|\.(?!\w))+", re.IGNORECASE)
 # "10:00 - 22:00", "Mon - Fri": a dash that parts nothing from its label.
 _FROM, _TO = (
-    re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?:\d|\d\s?[ap]m|{DAY})$", rf"(?:\d|{DAY})")
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?:\d[点时]?半?|\d\s?[ap]m|{DAY})$",
+        rf"(?:(?:次日|凌晨|[早晚]上?|[上下中]午)?\s?\d|{DAY})",
+    )
 )
 
 
