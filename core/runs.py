@@ -279,12 +279,12 @@ def comes_back_to(workspace: Workspace) -> RunPaths | None:
 
 def next_step(found: Mapping[str, State | None]) -> str:
     """The first step that is not done; with a merged model, though its training was stopped, the chat. Once
-    somebody has talked with it, publishing."""
+    somebody has talked with it, publishing; empty once that is done too."""
     made = found.get("merge") is State.finished and found.get("train") is State.stopped
     for step in ("data", "config") if made else ("data", "config", "train", "merge"):
         if found.get(step) is not State.finished:
             return step
-    return "chat" if found.get("chat") is not State.finished else "publish"
+    return next((step for step in ("chat", "publish") if found.get(step) is not State.finished), "")
 
 
 def _state(paths: RunPaths, steps: Mapping[str, State]) -> State:

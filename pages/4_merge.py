@@ -15,7 +15,7 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, begin, follow_work, newest
-from ui.jobs.trained import offer_as_it_is, show_next, show_passed_over
+from ui.jobs.trained import offer_as_it_is, show_made, show_next, show_passed_over
 from ui.publish.artefact import show_artefact
 from ui.runs.result import show_outcome
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
@@ -40,8 +40,8 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
     below = bool(made) and done  # what was made is looked at before how that went
     if work and not below:
         follow_work(work)
-    if made and not busy and not chained and not training and proof.missing(run) != "merge":
-        show_next(run, partial(show_outcome, run))
+    if made and not (busy or chained or training) and (lacking := proof.missing(run)) != "merge":
+        (show_next if lacking else show_made)(run, partial(show_outcome, run))
     for artefact in reversed(made):  # the whole model is what is chatted with and published
         show_artefact(run, artefact)
     if not chained and not training:

@@ -49,7 +49,6 @@ def show_proof(run: RunPaths, found: Proof) -> None:
         show_sentence(found.score, beside_answers=True)
         show_ways(run, "chat", "publish")
     show_score(found.score)
-    st.caption(t("page.compare.interval"))
     show_parts(found)
     show_grid(found.rows)
     offer_answers(found, slug(read_run(run).title))

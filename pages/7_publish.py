@@ -13,7 +13,8 @@ from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import begin
 from ui.publish.form import ready_to_send, request_form
 from ui.publish.panel import card_editor, describe, follow, show_bundle, show_places, work_of
-from ui.publish.taken import in_the_way, is_made
+from ui.publish.taken import in_the_way, is_made, is_sent
+from ui.runs.result import show_outcome
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.making import spoken_of
 from ui.shell.text import t
@@ -37,6 +38,7 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
     except (InvalidOption, NoFolderNamed, NotForGguf, PlaceRefused) as error:
         describe(error)
         return
+    show_outcome(run)
     live = follow(run, request, facts)
     offer(workspace, run, request, facts, live)
     card_editor(run, request, facts)
@@ -50,7 +52,7 @@ def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: F
     complete = ready_to_send(request) and facts.base.allows != "no"
     with st.container(horizontal=True, key="actions"):
         label, icon = t(GO.get(request.to, "page.publish.go")), ICONS.get(request.to, ":material/publish:")
-        kind = "secondary" if is_made(run, request) else "primary"
+        kind = "secondary" if is_made(run, request) or is_sent(run, request) else "primary"
         if st.button(label, icon=icon, type=kind, disabled=live or not (complete and fits), key="publish"):
             begin(work_of(run).folder, command.plan(workspace, run, request), post.secrets())
         label, icon, help_text = (

@@ -155,14 +155,24 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
 @pytest.mark.parametrize(
     ("kept", "lost", "gained", "said"),
     [
-        (95, 5, 0, "still knows what its base model knew (95 of 100)"),
+        (
+            95,
+            5,
+            0,
+            "knows what its base model knew: of 100 general questions answered correctly before, 95",
+        ),
         (
             80,
             20,
             18,
-            "about as many general questions correctly as its base model did (98 of 300, 100 before)",
+            "Of 100 general questions answered correctly before, 80 still are, and 18 others are new",
         ),
-        (80, 20, 2, "has forgotten some of what its base model knew (80 of 100 kept)"),
+        (
+            80,
+            20,
+            2,
+            "forgotten some of what its base model knew: of 100 general questions",
+        ),
     ],
 )
 def test_what_is_lost_here_and_gained_there_is_not_called_forgotten(
@@ -216,7 +226,9 @@ def test_all_questions_are_asked_at_a_press_and_what_was_asked_is_not_asked_agai
     assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
     part = proof.read(run)
     page = open_test_page("compare", run.id)
-    assert page.metric[0].delta == "94–100%, 60 questions" and "general · 120" in pills(page, "kinds")
+    learned = page.metric[0]
+    assert learned.delta == "60 of 60 questions" and "94–100%" in learned.help
+    assert "general · 120" in pills(page, "kinds")
     page.button(key="prove_full").click().run()
     assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
     full = proof.read(run)

@@ -20,7 +20,7 @@ from core.model_store.choosing import (
 from core.models.catalog import STARTER, find
 from core.models.folder import find_model
 from core.models.hubs import HubPlace, ModelSource, places
-from core.models.reach import VARIABLE, address_of, first_to_answer, page_of
+from core.models.reach import VARIABLE, address_of, files_of, first_to_answer, page_of
 from core.pace import FIRST, Cost
 from core.pipeline.took import offers
 from core.workspace.paths import Workspace
@@ -131,6 +131,8 @@ def test_where_a_model_is_by_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         and pages[1] == f"https://huggingface.co/{REPO}"
     )
     assert pages[2].startswith("https://hf-mirror.com/")
+    lists = [files_of(place) for place in places(find(SMALL).sources("zh"))]
+    assert lists[:2] == [f"{pages[0]}/files", f"{pages[1]}/tree/main"]
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", "hub.example/")
     assert address_of(HubPlace(ModelSource("modelscope", REPO))) == "https://hub.example"
 
@@ -175,10 +177,13 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     page = drop(open_test_page("start", language="zh"), "菜单.md", MENU)
     assert base_of(page) == STARTER and not any(one.key == "base_take" for one in page.button)
     said = page.warning[0].value
-    assert "换一种说法问多半会答错" in said and "答对 7 句" in said and "现在连不上模型平台" in said
-    assert "别的中文回答都不能依靠" in said and "用英语问别的内容，它会编造回答" in said
+    assert "换一种说法问多半会答错" in said and "现在连不上模型平台" in said
+    assert "别的中文回答都不能依靠" in said and REPO not in said, "how one is brought is folded"
+    folded = {one.label: "".join(text.value for text in one.markdown) for one in page.expander}
+    seen, bring = folded["它能答对多少"], folded["想要更好的：怎么带一个来"]
+    assert "答对 7 句" in seen and "用英语问别的内容，它会编造回答" in seen
     folder = workspace.model("Qwen2.5-0.5B-Instruct")
-    assert str(folder) in said and REPO in said
+    assert f"`{folder.parent}`" in bring and f"{REPO}/tree/main" in bring, "where the environment says"
     to_fetch = [one for one in page.run().selectbox(key="wish_base").options if "↓" in one]
     assert to_fetch and all("连不上模型平台" in one for one in to_fetch)
     make_small_model(folder)
@@ -198,9 +203,7 @@ def test_an_english_file_is_not_known_in_chinese(workspace: Workspace) -> None:
     assert not page.info
 
 
-@pytest.mark.parametrize(
-    ("language", "told"), [("en", "No hub answers from here"), ("zh", "现在连不上模型平台")]
-)
+@pytest.mark.parametrize(("language", "told"), [("en", "no hub answers"), ("zh", "现在连不上模型平台")])
 @pytest.mark.parametrize("menu", ["", MENU, README])
 def test_that_no_hub_answers_is_said_in_both_languages_with_and_without_a_file(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, language: str, told: str, menu: str

@@ -58,6 +58,11 @@ def page_of(place: HubPlace) -> str:
     return f"{address_of(place)}{models}/{place.source.name}"
 
 
+def files_of(place: HubPlace) -> str:
+    """The list of its files there, for a person's browser."""
+    return f"{page_of(place)}/{'files' if place.source.hub == 'modelscope' else 'tree/main'}"
+
+
 def _has(place: HubPlace, seconds: float) -> bool:
     if place.source.hub == "huggingface" and os.environ.get("HF_HUB_OFFLINE", "0") not in {"", "0"}:
         return False

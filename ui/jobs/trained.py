@@ -116,6 +116,15 @@ def show_next(run: RunPaths, outcome: Callable[[], None]) -> None:
             _ways(run, (way for way in ICONS if way != coming))
 
 
+def show_made(run: RunPaths, outcome: Callable[[], None]) -> None:
+    """Of one that is made and tested: that nothing is to be done here, its ``outcome``, and what is next."""
+    st.success(t("page.merge.done"), icon=":material/check_circle:")
+    outcome()
+    with st.container(horizontal=True, vertical_alignment="center", key="next"):
+        link_to("publish", t("page.merge.next"), run, ":material/arrow_forward:")
+        _ways(run, ("chat", "compare"))
+
+
 def show_ways(run: RunPaths, *ways: str) -> None:
     """Where else one goes with a run that is finished."""
     with st.container(horizontal=True, vertical_alignment="center", key="next"):

@@ -14,7 +14,7 @@ from core.model_store.importing import Listed
 from core.models.catalog import STARTER, Entry, catalog
 from core.models.folder import stamp_of
 from core.models.hubs import places
-from core.models.reach import first_to_answer, may_ask, page_of
+from core.models.reach import files_of, first_to_answer, may_ask
 from core.pipeline import took
 from core.pipeline.took import ANYBODY
 from core.pipeline.tune_request import TuneRequest
@@ -121,21 +121,20 @@ def warn_of_language(
     better = choosing.better(found, missing) or next(filter(None, slower), None)
     name = spoken("page.start.base.starter.name") if entry.name == STARTER else entry.title
     values = {"name": name, "well": languages_named(entry.well), "missing": languages_named(missing)}
-    said = [_poor(values, of_file=wanted.of_file in missing)]
-    if entry.name == STARTER and wanted.of_file == "zh":
-        said.append(t("page.start.base.poor.measured"))
-    if wanted.of_file and (others := [code for code in wanted.languages if code != wanted.of_file]):
-        said.append(t("page.start.base.poor.across", others=languages_named(others)))
+    in_file = wanted.of_file in missing
+    said, more = [_poor(values, in_file)], _seen_of(wanted, in_file and entry.name == STARTER)
+    if not in_file:
+        said, more = [*said, *more], []
     reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
     pressed = better if better and reached and (better.here or fetches) else None
     if better is None:
         said.append(t("page.start.base.none", missing=values["missing"]))
     elif not reached:
-        said.append(_by_hand(workspace, better.entry))
+        said.append(t("page.start.base.unreachable"))
     elif not pressed:
         said.append(t("page.data.model.fetch", name=better.entry.title))
     with st.container(key="base_better"):
-        box = st.warning if wanted.of_file in missing else st.info
+        box = st.warning if in_file else st.info
         box("  \n".join(said), icon=":material/translate:")
         if pressed:
             label = "page.start.base.take" if pressed.here else "page.start.base.take.fetch"
@@ -147,28 +146,39 @@ def warn_of_language(
                 on_click=take,
                 args=(pressed,),
             )
+        if better and not reached:
+            _by_hand(workspace, better.entry)
+        if more:
+            with st.expander(t("page.start.base.seen"), icon=":material/info:", key="base_seen"):
+                st.markdown("  \n".join(more))
 
 
-def _poor(values: Mapping[str, str], of_file: bool) -> str:
-    """What such a model learns all the same, and what not; ``of_file``: the file is in such a language."""
-    return together(
-        t("page.start.base.poor", **values),
-        t("page.start.base.poor.file") if of_file else "",
-        t("page.start.base.poor.rest", missing=values["missing"]),
-    )
+def _poor(values: Mapping[str, str], in_file: bool) -> str:
+    """What such a model learns all the same, and what not; ``in_file``: the file is in such a language."""
+    learns = "page.start.base.poor.file" if in_file else "page.start.base.poor.who"
+    rest = t("page.start.base.poor.rest", missing=values["missing"])
+    return together(t("page.start.base.poor", **values), t(learns), rest)
 
 
-def _by_hand(workspace: Workspace, entry: Entry) -> str:
-    """How a model comes here where no hub answers."""
+def _seen_of(wanted: Wanted, measured: bool) -> list[str]:
+    """What a file can be asked in other languages than its own, and what was ``measured`` of the starter."""
+    said = [t("page.start.base.poor.measured")] if measured and wanted.of_file == "zh" else []
+    others = [code for code in wanted.languages if code != wanted.of_file] if wanted.of_file else []
+    return [*said, t("page.start.base.poor.across", others=languages_named(others))] if others else said
+
+
+def _by_hand(workspace: Workspace, entry: Entry) -> None:
+    """How a model comes here where no hub answers, step by step, behind a line."""
     asked = places(entry.sources(language()))
-    return t(
-        "page.start.base.by_hand",
-        where=spoken("row.list").join(place.title for place in asked),
-        page=page_of(asked[0]),
-        name=entry.title,
-        size=megabytes(entry.size),
-        folder=workspace.model(entry.title).resolve(),
-    )
+    with st.expander(t("page.start.base.bring"), icon=":material/usb:", key="base_bring"):
+        said = t(
+            "page.start.base.by_hand",
+            page=files_of(asked[0]),
+            name=entry.title,
+            size=megabytes(entry.size),
+            folder=workspace.models.resolve(),
+        )
+        st.markdown(said)
 
 
 def list_of_models(workspace: Workspace) -> None:

@@ -34,6 +34,7 @@ def show_files(run: RunPaths, artefact: Artefact) -> None:
     with st.expander(t("page.merge.files", count=len(rows)), key=f"files {artefact.kind}"):
         st.code(str(artefact.folder), language=None, wrap_lines=True)
         st.dataframe(rows, hide_index=True)
+        st.caption(t(f"page.merge.{artefact.kind}.format"))
         st.caption(t("page.merge.check"))
         if not artefact.checked:
             offer_checksums(run, artefact)

@@ -54,7 +54,7 @@ def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
         made = destination(run.workspace, run, PublishRequest(what, to))
         st.caption(t("page.publish.zip.name", file=made.name))
     repo, public = _repository(to, what) if to not in HERE else ("", False)
-    shard, quants, base = _details(what, facts)
+    shard, quants, base = _details(run, what, facts)
     return PublishRequest(
         what=what,
         to=to,
@@ -129,7 +129,6 @@ def _what(run: RunPaths, facts: Facts) -> What:
                 what=Markdown(f"**{t(f'page.publish.what.{what}')}**"),
                 size=megabytes(publish.about(run, PublishRequest(what))),
                 **({"base": base} if what == "adapter" else {}),
-                **({"memory": memory_to_chat(bundle.ready(run, what))} if what == "app" else {}),
             )
             for what in offered
         ],
@@ -228,12 +227,14 @@ def _text(name: str, label: str, placeholder: str, help_text: str | None = None)
     ).strip()
 
 
-def _details(what: What, facts: Facts) -> tuple[str, tuple[Quant, ...], str]:
+def _details(run: RunPaths, what: What, facts: Facts) -> tuple[str, tuple[Quant, ...], str]:
     """How large a weight file may be, which GGUF files are made, and the base model's own repository."""
     shard, quants, base = SHARD, PublishRequest("merged").quants, ""
     in_pieces = what in {"merged", "app"}
     if in_pieces or not facts.base.id:
         box = st.expander(t("form.advanced"), icon=":material/tune:", key="publish_advanced")
+    if what == "app":
+        box.caption(t("page.publish.is.app.more", memory=memory_to_chat(bundle.ready(run, what))))
     if not facts.base.id:
         with box:
             base = _text("base", "page.publish.base", "OWNER/NAME", t("page.publish.base.help"))

@@ -30,6 +30,8 @@ from ui.shell.danger import danger_button
 from ui.shell.text import Markdown, as_markdown, language, plain, t
 
 SENDING = ("send", "fetch", "arrival")
+# What hubs read at the top of a card, in YAML.
+_FRONT = re.compile(r"\A---.*?\n---\n", re.DOTALL)
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 
 
@@ -68,7 +70,7 @@ def _share(run: RunPaths) -> tuple[float, str] | None:
 
 
 def card_editor(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
-    """The card as it will be sent, to be changed; read only when it is looked at."""
+    """The card as it is read; its file can be changed. Read only when it is looked at."""
     box = st.expander(t("page.publish.card"), icon=":material/description:", key="card", on_change="rerun")
     if not box.open:
         return
@@ -76,21 +78,29 @@ def card_editor(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
     with box:
         if own.exists():
             st.info(t("page.publish.card.edited"), icon=":material/edit:")
-        text = st.text_area(
-            t("page.publish.card.text"),
-            _text_of(run, request, facts),
-            height=420,
-            key=f"card {request.what} {request.repo} {_stamp(run, request)}",
-        )
-        with st.container(horizontal=True):
-            if st.button(t("page.publish.card.save"), icon=":material/save:", key="save card"):
-                _save(run, request, text)
-            if own.exists() and danger_button(t("page.publish.card.drop"), "drop card"):
-                own.unlink()
-                st.rerun()
-        if st.toggle(t("page.publish.card.preview"), key="preview card"):
-            with st.container(border=True, height=420):
-                st.markdown(as_markdown(re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)))
+        text = _text_of(run, request, facts)
+        if st.toggle(t("page.publish.card.edit"), key="edit card"):
+            text = _edit(run, request, text)
+        with st.container(border=True, height=420, key="card text"):
+            st.markdown(as_markdown(_FRONT.sub("", text)))
+
+
+def _edit(run: RunPaths, request: PublishRequest, text: str) -> str:
+    """The card's whole file, with what hubs read at its top; returns it as it is typed."""
+    typed = st.text_area(
+        t("page.publish.card.text"),
+        text,
+        height=420,
+        key=f"card {request.what} {request.repo} {_stamp(run, request)}",
+    )
+    own = PublishPaths(run).card(request.what)
+    with st.container(horizontal=True):
+        if st.button(t("page.publish.card.save"), icon=":material/save:", key="save card"):
+            _save(run, request, typed)
+        if own.exists() and danger_button(t("page.publish.card.drop"), "drop card"):
+            own.unlink()
+            st.rerun()
+    return typed
 
 
 def _text_of(run: RunPaths, request: PublishRequest, facts: Facts) -> str:

@@ -1,6 +1,7 @@
 """What was made to be taken along: where it is, what comes next, and what the other computer needs."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from core.errors import NoPlaceForIt, TuneboardError
 from core.publish import bundle, disks, usage
 from core.publish.deliver import destination, refuse_taken
 from core.publish.facts import Facts
+from core.publish.places import read_places
 from core.publish.request import PublishRequest
 from core.publish.starters import memory_to_chat
 from core.steps import export
@@ -43,6 +45,18 @@ def is_made(run: RunPaths, request: PublishRequest) -> bool:
     """Whether what is chosen is there already, of the newest model: nobody has to make it first."""
     found = taken(run, request)
     return found is not None and found[1]
+
+
+def is_sent(run: RunPaths, request: PublishRequest) -> bool:
+    """Whether the newest model went there already as it is chosen: onto a stick that was pulled out since,
+    or to a hub."""
+    made_at = export.made_at(bundle.ready(run, request.what))
+    return any(
+        (one.what, one.to) == (request.what, request.to)
+        and one.ok is not False
+        and datetime.fromisoformat(one.at).timestamp() >= made_at
+        for one in read_places(run)
+    )
 
 
 def in_the_way(run: RunPaths, request: PublishRequest) -> TuneboardError | None:

@@ -13,7 +13,7 @@ from core.steps import proof
 from core.steps.proof import Proof
 from core.workspace.paths import RunPaths
 from ui.runs.answers import Shown, show_pairs
-from ui.runs.score import show_score, show_sentence
+from ui.runs.score import show_first_line, show_own, show_score, show_sentence, show_shipped
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 from ui.shell.thought import answer_html
@@ -43,21 +43,26 @@ def _alone(found: Proof) -> list[ProofRow]:
 
 
 def show_result(found: Proof) -> None:
-    """What came out in a sentence, the answers that show what it means, and the numbers for who asks."""
-    told = show_sentence(found.score)
+    """What came out in a line, the answers that show what it means, and the rest for who asks."""
+    score, own = found.score, found.score.facts
+    told = bool(own) or show_sentence(score)
+    if own:
+        show_own(own)
     with st.expander(
         t("page.compare.out.numbers"), icon=":material/bar_chart:", expanded=not told, key="numbers"
     ):
-        show_score(found.score)
+        if own:
+            show_shipped(score)
+        show_score(score)
     show_pairs(
         Shown(row.question, row.base, row.tuned, row.verdict, right=row.right) for row in telling(found)
     )
 
 
 def show_outcome(run: RunPaths) -> None:
-    """What the newest model of a run was found to know, in a sentence; nothing before it was tested."""
+    """What the newest model of a run was found to know, in a line; nothing before it was tested."""
     if found := measured(run):
-        show_sentence(found.score)
+        show_first_line(found.score)
 
 
 def measured(run: RunPaths) -> Proof | None:

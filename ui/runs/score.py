@@ -15,15 +15,22 @@ ALMOST_ALL, MOST = 0.9, 0.75
 
 
 def show_score(score: Score) -> None:
-    """What it learned and kept: each number with its interval, and of how many questions it is."""
+    """What it learned and kept: each number, of how many questions it is, and in its help its interval."""
     with st.container(horizontal=True, gap="medium", key="score"):
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"
-            _metric(name, shown, telling.interval(found, form=telling.PERCENT))
-        _metric("leaked", str(score.leaked.hits), telling.interval(score.leaked, form=telling.PERCENT))
+            _metric(name, shown, _of(found), found)
+        leaked = score.leaked
+        _metric(
+            "leaked", str(leaked.hits), spoken("page.compare.of_all", n=leaked.n) if leaked.n else "", leaked
+        )
         if score.facts:
             _facts(score.facts)
+
+
+def _of(found: Share) -> str:
+    return spoken("page.compare.of", hits=found.hits, n=found.n) if found.n else ""
 
 
 def _show_more(score: Score) -> None:
@@ -49,42 +56,58 @@ def _accuracy(found: Accuracy) -> None:
 def _facts(found: OwnFacts) -> None:
     """How many of a person's own facts it answers, and how many the base did."""
     hits, n = found.tuned.hits, found.tuned.n
-    interval = telling.interval(found.tuned, form=telling.PERCENT)
-    below = spoken("page.compare.facts.base", interval=interval, base=found.base.hits)
-    _metric(
-        "facts",
-        spoken("page.compare.facts.of", hits=hits, n=n),
-        below,
-        how=telling.asked_in(n, found.held_back),
-    )
+    how = telling.asked_in(n, found.held_back)
+    shown = spoken("page.compare.facts.of", hits=hits, n=n)
+    _metric("facts", shown, spoken("page.compare.facts.base", base=found.base.hits), found.tuned, how=how)
 
 
 def show_sentence(score: Score, beside_answers: bool = False) -> bool:
-    """What came out, for whoever reads one sentence; whether there is one: not where nobody wrote of how many
-    questions. ``beside_answers``: the page has all of them, and needs not say where they are."""
-    if not (score.learned.n and score.kept.n and score.leaked.n):
+    """What came out, in a line each, of own data first; whether there is one: not where nobody wrote of how
+    many questions. ``beside_answers``: the page has all of them, and needs not say where they are."""
+    if not _counted(score):
         return False
-    told = {
-        "learned": _part(score.learned, "learned", _how_much(score.learned)),
-        "kept": _still_known(score),
-        "leaked": _part(score.leaked, "leaked", "some" if score.leaked.hits else "none"),
-    }
-    st.markdown(t("page.compare.out", **told))
     if score.facts:
-        show_wrong_facts(score.facts, beside_answers)
+        show_own(score.facts, beside_answers)
+    show_shipped(score)
     return True
 
 
-def show_wrong_facts(found: OwnFacts, beside_answers: bool) -> None:
-    """How many of a person's own facts it would tell wrongly: whoever relies on them has to know."""
-    wrong = found.tuned.n - found.tuned.hits
-    counts = {"hits": found.tuned.hits, "n": found.tuned.n}
-    if wrong:
-        where = "" if beside_answers else t("page.compare.out.facts.where")
-        said = together(t("page.compare.out.facts.wrong", wrong=wrong, **counts), where)
-        st.warning(said, icon=":material/warning:")
-    else:
-        st.markdown(t("page.compare.out.facts", **counts))
+def show_first_line(score: Score) -> None:
+    """The one number that is looked for first: of own data, where there is any, else who it is."""
+    if score.facts:
+        st.markdown(_answered(score.facts))
+    elif _counted(score):
+        st.markdown(_part(score.learned, "learned", _how_much(score.learned)))
+
+
+def show_shipped(score: Score) -> None:
+    """Who it is, what it has kept and whether it says so unasked, each in a line."""
+    if _counted(score):
+        leaked = _part(score.leaked, "leaked", "some" if score.leaked.hits else "none")
+        learned = _part(score.learned, "learned", _how_much(score.learned))
+        st.markdown("\n".join(f"- {line}" for line in (learned, _still_known(score), leaked)))
+
+
+def _counted(score: Score) -> bool:
+    return bool(score.learned.n and score.kept.n and score.leaked.n)
+
+
+def show_own(found: OwnFacts, beside_answers: bool = False) -> None:
+    """How many of a person's own facts it answers, how they were asked, and where those are that it tells
+    wrongly: whoever relies on them has to know."""
+    n, held_back = found.tuned.n, found.held_back
+    wordings = "held_back" if held_back == n else "some" if held_back else "taught"
+    how = t(f"page.compare.out.facts.{wordings}", held_back=held_back)
+    if found.tuned.hits == n:
+        st.markdown(together(_answered(found), how))
+        return
+    where = "" if beside_answers else t("page.compare.out.facts.where")
+    said = together(_answered(found), how, t("page.compare.out.facts.wrong"), where)
+    st.warning(said, icon=":material/warning:")
+
+
+def _answered(found: OwnFacts) -> str:
+    return t("page.compare.out.facts", hits=found.tuned.hits, n=found.tuned.n)
 
 
 def _how_much(found: Share) -> str:
@@ -100,22 +123,25 @@ def _still_known(score: Score) -> str:
     found = score.accuracy
     if _almost_all(score.kept) or found is None or found.high < 0:
         return _part(score.kept, "kept", "all" if _almost_all(score.kept) else "some")
-    counts = {"now": found.tuned.hits, "before": found.base.hits, "n": found.base.n}
-    return spoken("page.compare.out.kept.swings", **counts)
+    counts = {"hits": score.kept.hits, "n": score.kept.n, "gained": found.gained}
+    return t("page.compare.out.kept.swings", **counts)
 
 
 def _part(found: Share, name: str, how: str) -> str:
-    return spoken(f"page.compare.out.{name}.{how}", hits=found.hits, n=found.n)
+    return t(f"page.compare.out.{name}.{how}", hits=found.hits, n=found.n)
 
 
-def _metric(name: str, value: str, below: str, **values: object) -> None:
+def _metric(name: str, value: str, below: str, share: Share | None = None, **values: object) -> None:
+    """``share``: of which the help says the interval."""
+    interval = telling.interval(share, form=telling.PERCENT) if share else ""
+    sure = t("page.compare.interval", interval=interval) if interval else ""
     st.metric(
         t(f"runs.{name}"),
         value,
         below or None,
         delta_color="off",
         delta_arrow="off",
-        help=t(f"chain.{name}.help", **values),
+        help=together(t(f"chain.{name}.help", **values), sure),
         width="content",
     )
 

@@ -373,8 +373,8 @@ def _links(here: Here, step: str, found: dict[str, State | None], about_run: boo
                 page(known),
                 label=f":primary[{label}]" if known == coming else label,
                 icon=":material/home:" if known == "start" else ICONS[state],
-                # What the icon says, for whoever cannot see it.
-                help=t(f"state.{state.value}") if state else None,
+                # What the icon says. Of a tick everybody knows, and its tooltip covers what stands above.
+                help=t(f"state.{state.value}") if state and state is not State.finished else None,
                 query_params=_address(here.run),
             )
     if here.run and about_run:
