@@ -88,7 +88,7 @@ def test_from_a_name_to_rows_that_can_be_looked_at(workspace: Workspace) -> None
     about = read_json(run.data)
     shown = {metric.label: metric.value for metric in page.metric}
     assert no_errors(page) and not page.warning
-    names = ("Rows", "Taught", "Base model's own answers (replay)")
+    names = ("Rows", "Taught", "Base model's own answers")
     rows, taught, replayed = (int(shown[name].replace(",", "")) for name in names)
     assert rows == taught + replayed == about["rows"] and taught == about["taught_rows"]
     assert about["replay"] > 0 and prepare.recipe_of(run).system == "Be kind."

@@ -58,7 +58,7 @@ def test_a_document_is_counted_as_it_is_taught_and_can_be_looked_through(workspa
     count = len(made.conversations)
     said = f"**menu.md**: {len(made.facts)} facts, asked for in {count} questions"
     assert not page.exception and said in text_of(page)
-    assert "or to be looked at: 1 piece of the document" in text_of(page)
+    assert "Please look at 1 piece of the document" in text_of(page)
     page = press_make(page, NAME)
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)

@@ -1,7 +1,10 @@
 """The chat page's side: the chats that were kept, and how answers of the open one are drawn."""
 
+from bisect import bisect_right
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
+from unicodedata import east_asian_width
 
 import streamlit as st
 
@@ -17,7 +20,8 @@ OPEN, CAME_WITH = "open chat", "the run that the chat page was opened with"
 LONGEST_ANSWER = 16384
 # What a model that thinks first may write in a new chat: most of it is thought.
 THINKING_LENGTH = 2048
-LONGEST_LABEL = 22
+# What fits into one line of the side, by columns: a Chinese letter takes two.
+LONGEST_LABEL = 24
 
 
 def chat_list(workspace: Workspace, run: RunPaths | None, system: str, thinking: Thinking) -> Chat:
@@ -78,7 +82,10 @@ def _entry(chat: Chat, is_open: bool) -> None:
 
 
 def _shorten(title: str) -> str:
-    return title if len(title) <= LONGEST_LABEL else f"{title[: LONGEST_LABEL - 1].rstrip()}…"
+    ends = [*accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in title)]
+    if not ends or ends[-1] <= LONGEST_LABEL:
+        return title
+    return f"{title[: bisect_right(ends, LONGEST_LABEL - 1)].rstrip()}…"
 
 
 def _manage(workspace: Workspace, chat: Chat) -> None:

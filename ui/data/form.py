@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE
@@ -50,8 +51,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     source = _source()
     kept, file = _file(workspace, source)
     left, right = st.columns(2)
-    with left:
-        name, system = _name_and_system()
+    name = _name(left)
     document = {"documents": True, "upload": False}.get(source)
     with right:
         spoken = _language() if source in WITH_IDENTITY else None
@@ -59,14 +59,9 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         model = choose_model(workspace, MODEL, wanted)
     warn_of_model(workspace, MODEL, wanted)
     panel = st.container(border=True, key="data_file_panel") if kept else None
-    replay = st.toggle(
-        t("page.data.replay"),
-        value=True,
-        help=t("page.data.replay.help", least=_percent(LEAST_REPLAY_SHARE), most=_percent(REPLAY_SHARE)),
-        key="data_replay",
-        persist_state="session",
-    )
-    template, reason = choose_template(workspace.model(model) if model else workspace.starter)
+    more = st.expander(t("form.advanced"), icon=":material/tune:", key="data_more")
+    system, replay = _system(more), _replay(more)
+    template, reason = choose_template(workspace.model(model) if model else workspace.starter, more)
     if kept and panel:  # drawn above, read last: it is checked with what is chosen below it
         with panel, shown_errors():
             reading, fine = data_file(workspace, kept, model, template, name)
@@ -139,15 +134,28 @@ def _file(workspace: Workspace, source: str) -> tuple[Upload | None, Path | None
     return None, made_data(workspace) if source == "made" else earlier(workspace)
 
 
-def _name_and_system() -> tuple[str, str]:
-    name = st.text_input(
+def _name(place: DeltaGenerator) -> str:
+    return place.text_input(
         t("page.data.name"),
         max_chars=LONGEST_NAME,
         help=t("page.data.name.help"),
         key="data_name",
         persist_state="session",
     )
-    return name, st.text_input(t("page.data.system"), key="data_system", persist_state="session")
+
+
+def _system(place: DeltaGenerator) -> str:
+    return place.text_input(t("page.data.system"), key="data_system", persist_state="session")
+
+
+def _replay(place: DeltaGenerator) -> bool:
+    return place.toggle(
+        t("page.data.replay"),
+        value=True,
+        help=t("page.data.replay.help", least=_percent(LEAST_REPLAY_SHARE), most=_percent(REPLAY_SHARE)),
+        key="data_replay",
+        persist_state="session",
+    )
 
 
 def _language() -> IdentityLanguage | None:

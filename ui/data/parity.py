@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.parity import Parity, TokenDifference, parity
 from core.models.folder import read_model
@@ -24,10 +25,11 @@ SHOWN = 400
 OF_THE_MODEL = ("auto", OWN, OWN_WITHOUT_DEFAULT)
 
 
-def choose_template(folder: Path) -> tuple[str, str]:
-    """A prompt template and, where the model's own differs, the reason why it may. Raises NotAModel."""
+def choose_template(folder: Path, place: DeltaGenerator) -> tuple[str, str]:
+    """A prompt template, chosen in that ``place``, and, where the model's own differs, the reason why it may.
+    Raises NotAModel."""
     labels = {name: t(f"parity.choice.{name}") if name in OF_THE_MODEL else name for name in template_names()}
-    chosen = st.selectbox(
+    chosen = place.selectbox(
         t("field.template"),
         list(labels),
         format_func=labels.__getitem__,

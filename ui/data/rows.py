@@ -38,15 +38,17 @@ def show_rows(rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, pl
     in the order of their training."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="rows_shown"):
         part = choose_part(places.distinct, len(offsets))
-        view = st.segmented_control(
-            t("page.data.show"),
-            VIEWS,
-            format_func={name: t(f"page.data.{name}") for name in VIEWS}.__getitem__,
-            default=VIEWS[0],
-            required=True,
-            key="data_view",
-            persist_state="session",
-        )
+        with st.popover(t("page.data.show"), icon=":material/tune:", key="rows_view"):
+            view = st.segmented_control(
+                t("page.data.show"),
+                VIEWS,
+                format_func={name: t(f"page.data.{name}") for name in VIEWS}.__getitem__,
+                default=VIEWS[0],
+                required=True,
+                key="data_view",
+                label_visibility="collapsed",
+                persist_state="session",
+            )
         times = places.distinct[part] if part else {}
         chosen = [*times] if part else range(len(offsets))
         pages = max(1, -(-len(chosen) // PAGE))

@@ -29,6 +29,8 @@ from ui.shell.thought import answer_html
 EVERY, EVERY_ON_CPU = 2.0, 4.3
 SHOWN_ANSWERS = 24
 EARLIER_RUNS = 20
+# A line through fewer says nothing: each value is of other rows.
+LEAST_POINTS = 10
 
 
 def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
@@ -68,11 +70,14 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, status: S
         show_meters()
     show_health(run, recipe, live)
     show_answers(recipe, found)
-    if found.points > 1:
+    if found.points >= LEAST_POINTS:
         show_curves(found, earlier_curves(workspace, run), run.id, live)
         st.caption(t("page.train.curve"))
     elif live:
-        st.caption(t("page.train.no_curve", every=recipe.log_every))
+        counts = {"least": LEAST_POINTS, "points": found.points}
+        st.caption(t("page.train.no_curve", every=recipe.log_every, **counts))
+    elif found.points:
+        st.caption(t("page.train.few_points", points=found.points))
     if JobPaths(run.job("train")).log.exists():
         label = t("page.train.log")
         with st.expander(label, icon=":material/notes:", key=f"train log {run.id}", on_change="rerun") as box:
