@@ -45,7 +45,7 @@ from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
 from ui.chat.keeping import keep_if_possible
-from ui.chat.sidebar import OPEN
+from ui.chat.sidebar import OPEN, _shorten
 
 # How far below the page's beginning an element stands, in pixels.
 TOP = """element => element.getBoundingClientRect().top
@@ -743,3 +743,12 @@ def test_a_dashboard_that_is_killed_while_an_answer_arrives(workspace: Workspace
             assert not read_chat(workspace, other.id).messages[-1].whole
             page.get_by_role("button", name="Continue the answer").wait_for()
             expect(page.get_by_text("ready", exact=True)).to_be_visible()  # its server lived on
+
+
+@pytest.mark.parametrize(
+    ("title", "label"),
+    [("补胎多少钱？", "补胎多少钱？"), ("我自行车轮胎扎了，补一下要多少钱", "我自行车轮胎扎了，补一…"),
+     ("What is your phone number?", "What is your phone numb…"), ("", "")],
+)  # fmt: skip
+def test_a_long_title_is_cut_to_one_line_by_the_width_of_its_letters(title: str, label: str) -> None:
+    assert _shorten(title) == label

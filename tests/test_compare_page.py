@@ -19,7 +19,7 @@ from core.jobs.status import State
 from core.proof.judge import judge, score_of
 from core.proof.questions import known_question
 from core.proof.result import as_json
-from core.proof.score import Accuracy, Score, Share
+from core.proof.score import Accuracy, OwnFacts, Score, Share
 from core.steps import chosen, convert, merge, own, proof
 from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof, Hits
 from core.steps.step import run_job
@@ -182,6 +182,26 @@ def test_what_is_lost_here_and_gained_there_is_not_called_forgotten(
     score = Score(Share(9, 9), Share(kept, 100), Share(0, 300), accuracy)
     write_json(run.result, as_json(score, [], full=True))
     assert said in words(open_test_page("compare", run.id))
+
+
+@pytest.mark.parametrize(
+    ("hits", "held_back", "how"),
+    [
+        (19, 24, "wordings that it was not taught"),
+        (19, 0, "as they were taught"),
+        (24, 3, "Of these, 3 were"),
+    ],
+)
+def test_own_content_comes_first_and_how_it_was_asked(
+    run: RunPaths, hits: int, held_back: int, how: str
+) -> None:
+    facts = OwnFacts(Share(hits, 24), Share(0, 24), held_back)
+    score = Score(Share(9, 9), Share(9, 9), Share(0, 9), facts=facts)
+    write_json(run.result, as_json(score, [], full=True))
+    page = open_test_page("compare", run.id)
+    said = words(page) if hits == 24 else page.warning[0].value
+    assert f"**Your own content: {hits} of 24 questions answered correctly**." in said and how in said
+    assert ("gets more of them wrong" in said) == (hits < 24) and bool(page.warning) == (hits < 24)
 
 
 def test_what_would_have_been_right_stands_beside_a_wrong_answer(run: RunPaths) -> None:

@@ -18,6 +18,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.publish import command, disks, tokens
+from core.publish.places import note
 from core.publish.request import PublishRequest
 from core.publish.usage import ollama_name
 from core.workspace.files import write_json
@@ -90,6 +91,15 @@ def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: Run
     page = open_page(run)
     assert page.success[-1].value == f"Copied to {default_place(workspace, '李 明', 'merged')}"
     assert (default_place(workspace, "李 明", "merged") / "model.safetensors").exists()
+
+
+def test_what_went_onto_a_stick_that_was_pulled_out_is_not_offered_first_again(run: RunPaths) -> None:
+    request = PublishRequest("merged", "folder")
+    assert main_buttons(open_page(run)) == ["Copy"]
+    note(run, request, {"where": "/media/ada/STICK/Ada"})
+    assert main_buttons(open_page(run)) == []
+    os.utime(run.merged / "model.safetensors", (time.time() + 9,) * 2)
+    assert main_buttons(open_page(run)) == ["Copy"], "the model was made again"
 
 
 def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> None:

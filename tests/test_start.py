@@ -357,6 +357,8 @@ def test_where_a_run_stands(workspace: Workspace, made: Path) -> None:
         "compare",
     }
     assert next_step(found) == "chat"
+    done = {**found, "chat": State.finished}
+    assert next_step(done) == "publish" and next_step({**done, "publish": State.finished}) == ""
     assert next_step({**found, "train": State.failed}) == "train"
 
 

@@ -50,7 +50,7 @@ def is_made(run: RunPaths, request: PublishRequest) -> bool:
 def is_sent(run: RunPaths, request: PublishRequest) -> bool:
     """Whether the newest model went there already as it is chosen: onto a stick that was pulled out since,
     or to a hub."""
-    made_at = export.made_at(bundle.ready(run, request.what))
+    made_at = int(export.made_at(bundle.ready(run, request.what)))  # a publishing is noted to the second
     return any(
         (one.what, one.to) == (request.what, request.to)
         and one.ok is not False
