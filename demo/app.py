@@ -17,6 +17,7 @@ from typing import Any
 
 import streamlit as st
 import torch
+from nearest import TaughtQuestions
 from talk import Chat, Ended, Turn
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList, TextIteratorStreamer
 
@@ -134,6 +135,13 @@ def harmless(text: str) -> str:
 
 
 @st.cache_resource(show_spinner=False)
+def taught() -> TaughtQuestions:
+    """What the model was taught to be asked of a document; nothing where it was taught none."""
+    found = json.loads((HERE / "taught.json").read_text(encoding="utf-8"))
+    return TaughtQuestions(found["facts"], found["others"])
+
+
+@st.cache_resource(show_spinner=False)
 def chats() -> dict[str, Chat]:
     """What was said, by the chat's name in the page's address, as long as the server lives and no longer: a
     page that is loaded anew finds it again."""
@@ -149,7 +157,7 @@ def this_chat(loaded: tuple[Any, Any]) -> tuple[str, Chat]:
         name = secrets.token_urlsafe(12)
         for oldest in list(known)[: len(known) + 1 - CHATS_REMEMBERED]:
             known.pop(oldest, None)
-        known[name] = Chat(partial(answer, loaded))
+        known[name] = Chat(partial(answer, loaded), taught().nearest)
     own["chat"] = name
     return name, known[name]
 
@@ -166,11 +174,13 @@ def asked(chat: Chat) -> None:
 
 
 def show_turn(turn: Turn, said: dict[str, str]) -> None:
-    thought, text = parted(turn.content)
+    thought, text = parted(turn.content.rstrip("\ufffd"))  # half a character
     if thought:
         st.expander("💭").markdown(harmless(thought))
     coming = " ▌" if turn.end == "coming" else ""
     st.markdown(harmless(text) + coming)
+    if turn.asked and turn.end != "coming":
+        st.caption(literally(said["asked"].replace("{question}", turn.asked)))
     if why := ended(turn, said):
         st.caption(why)
 

@@ -13,11 +13,13 @@ from loops import without_loop
 @dataclass
 class Turn:
     """``end`` says why an answer is none that the model ended itself: "looped", "long", "stopped", "failed",
-    "too_long" of a question that leaves no room for one; "coming" as long as it is on its way."""
+    "too_long" of a question that leaves no room for one; "coming" as long as it is on its way. ``asked``: the
+    taught question that was asked in the place of the person's."""
 
     role: str
     content: str
     end: str = ""
+    asked: str = ""
 
 
 class Ended(Exception):
@@ -34,9 +36,11 @@ Answer = Callable[[Sequence[Turn], Event], Iterator[str]]
 
 @dataclass
 class Chat:
-    """Questions are answered one after the other; one that is asked meanwhile waits for its turn."""
+    """Questions are answered one after the other; one that is asked meanwhile waits for its turn. One that is
+    ``near`` a taught question is asked as that, alone."""
 
     answer: Answer
+    near: Callable[[str], str | None] = lambda _: None
     turns: list[Turn] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     answering: bool = False
@@ -75,11 +79,20 @@ class Chat:
             self.turns += [Turn("user", self.waiting.pop(0)), Turn("assistant", "", "coming")]
             return self.turns[-1]
 
+    def _to_ask(self, turn: Turn) -> Sequence[Turn]:
+        """What the model is sent for this answer: what was said so far, or a taught question alone."""
+        *earlier, last = self.turns[:-1]
+        found = self.near(last.content) or ""
+        if not found or (found == last.content.strip() and not earlier):
+            return [*earlier, last]
+        turn.asked = found
+        return [Turn("user", found)]
+
     def _end(self, turn: Turn) -> str:
         """Write the answer; why it ended."""
-        left, before = self._left, self.turns[:-1]
+        left = self._left
         try:
-            for piece in self.answer(before, left):
+            for piece in self.answer(self._to_ask(turn), left):
                 turn.content += piece
                 if (once := without_loop(turn.content)) is not None:
                     turn.content = once

@@ -11,13 +11,13 @@ from core.recipe.thoughts import split
 from core.workspace.paths import RunPaths
 from ui.chat.again import VARIED, offer_again
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
-from ui.chat.begin import pressed_question
+from ui.chat.begin import begin_with, pressed_question
 from ui.chat.keeping import show_what_waits, waiting
 from ui.chat.server import Bar, by, server_bar, spoken_by
 from ui.chat.sidebar import chat_list
+from ui.chat.taught import asked_instead, how_asked, taught_questions
 from ui.chat.trust import show_trust
 from ui.shell.frame import Here, open_page, shown_errors
-from ui.shell.making import spoken_of
 from ui.shell.text import plain, spoken, t
 
 LONGEST_QUESTION = 20_000
@@ -27,10 +27,12 @@ def chat_page(here: Here) -> None:
     wait_for_last()
     bar = server_bar(here.workspace, here.run)
     speaker, server = bar.chosen, bar.server
-    if speaker:
-        show_trust(here.workspace, here.run, speaker)
+    taught = taught_questions(here.workspace, speaker)
     thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
-    chat = chat_list(here.workspace, here.run, speaker.system if speaker else "", thinking)
+    system = speaker.system if speaker else ""
+    chat = chat_list(here.workspace, here.run, system, thinking, taught is not None)
+    if speaker:
+        show_trust(here.workspace, here.run, speaker, taught is not None and chat.sampling.as_taught)
     last = show_chat(chat, bar, here.run)
     show_failure()
     show_what_waits(chat)
@@ -52,29 +54,21 @@ def chat_page(here: Here) -> None:
         chat = waiting(chat).keep(here.workspace, chat, lambda found: found.said(message))
         with below:
             show(chat.messages[-1])
-            answer(here.workspace, chat, server, by(speaker))
+            answer(here.workspace, chat, server, by(speaker), asked_instead(taught, chat))
     elif chat.messages and (how := offer_again(below, chat, by(speaker))):
         asked = chat.without_last_answer()
+        instead = asked_instead(taught, asked)
+        if how == "varied":  # as it was typed too: in the taught words it would say the same
+            asked, instead = replace(asked, sampling=replace(chat.sampling, temperature=VARIED)), ""
+        begun = chat.messages[-1] if how == "continue" else None
         with below if chat.unanswered else last.container():
-            if how == "varied":
-                asked = replace(asked, sampling=replace(chat.sampling, temperature=VARIED))
-            begun = chat.messages[-1] if how == "continue" else None
-            answer(here.workspace, asked, server, by(speaker), begun)
+            answer(here.workspace, asked, server, by(speaker), instead, begun)
 
 
 def ask_off(bar: Bar) -> str:
     if bar.server.lives and not bar.is_loaded:
         return "page.chat.ask_other"
     return "page.chat.ask_soon" if bar.server.lives else "page.chat.ask_off"
-
-
-def begin_with(bar: Bar, run: RunPaths | None) -> str:
-    """What an empty chat says: of an assistant that is not made yet, how far it is."""
-    if bar.is_loaded and (bar.made or run is None):
-        return t("page.chat.begin")
-    if run and bar.chosen and not bar.made:
-        return spoken_of(run, "page.chat.begin_soon")
-    return t("page.chat.begin_off") if bar.chosen else ""
 
 
 def show_chat(chat: Chat, bar: Bar, run: RunPaths | None) -> st.delta_generator.DeltaGenerator:
@@ -98,6 +92,8 @@ def show(message: ChatMessage) -> None:
         show_answer(message.content)
         if not split(message.content).left and (message.whole or message.limit):
             st.caption(t("page.chat.only_thought"))
+        if message.asked:
+            st.caption(how_asked(message))
         st.caption(plain(spoken_by(message.by)) + how_it_ended(message))
 
 

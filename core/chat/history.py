@@ -20,7 +20,8 @@ class ChatMessage:
     """What was said. ``by`` names the model that answered; ``whole`` is false for an answer cut short,
     ``limit`` how many tokens it was allowed where that cut it, 0 where it was stopped; ``looped``: it was
     stopped because it repeated itself, and has that once. ``thinks`` is how it was asked for
-    (:class:`SamplingParams`)."""
+    (:class:`SamplingParams`), ``asked`` the taught question that was asked in the place of the person's,
+    empty where theirs was."""
 
     role: Role
     content: str
@@ -29,6 +30,7 @@ class ChatMessage:
     limit: int = 0
     looped: bool = False
     thinks: bool | None = None
+    asked: str = ""
 
     @property
     def begun(self) -> "ChatMessage":
@@ -40,12 +42,14 @@ class ChatMessage:
 @dataclass(frozen=True)
 class SamplingParams:
     """How an answer is drawn: greedy at ``temperature`` 0; ``max_tokens`` is its longest length, a thought
-    before it counted. ``thinks``: to think first or to answer at once, None as the model does by itself."""
+    before it counted. ``thinks``: to think first or to answer at once, None as the model does by itself.
+    ``as_taught``: a question that is near a taught one of a document is asked in that one's words."""
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 256
     thinks: bool | None = None
+    as_taught: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,14 @@ class Chat:
     def said(self, message: ChatMessage) -> "Chat":
         """This chat with one message more."""
         return replace(self, messages=(*self.messages, message))
+
+    def asked_as(self, taught: str) -> "Chat":
+        """What the model is sent where the last question is asked as it was ``taught``: that alone, at
+        temperature 0; where it is not, all of it."""
+        if not taught:
+            return self
+        sampling = replace(self.sampling, temperature=0.0)
+        return replace(self, messages=(ChatMessage("user", taught),), sampling=sampling)
 
     def without_last_answer(self) -> "Chat":
         """This chat as it was before its last question was answered."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from core.chat.taught import taught_wordings
 from core.errors import CardRefused, LicenceForbids, MissingArtefact, NothingPersonal
 from core.publish import card, personal
 from core.publish.contents import Fill, put_about, put_weights
@@ -61,7 +62,7 @@ def build(run: RunPaths, request: PublishRequest, facts: Facts, fill: Fill) -> B
     if facts.base.allows == "no":
         raise LicenceForbids(base=facts.base.id or facts.base.name, licence=facts.base.licence)
     if request.what == "app":  # it alone shows them, and they are looked for in all that was taught
-        facts = replace(facts, examples=examples(run))
+        facts = replace(facts, examples=examples(run), taught=taught_wordings(run))
     target = PublishPaths(run).bundle(request.what)
     with _whole(target) as folder:
         put_weights(source, folder, request, facts, fill)

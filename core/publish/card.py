@@ -109,6 +109,8 @@ def _sections(facts: Facts, page: CardPage, language: Language) -> Iterator[str]
     if facts.checkpoint and facts.planned and facts.checkpoint < facts.planned:
         yield told("checkpoint", at=facts.checkpoint, total=facts.planned)
     yield told(f"what.{page.what}" if page.what != "merged" or has_adapter(facts.recipe) else "what.full")
+    if page.what == "app":
+        yield told("as_taught")
     yield _heading(told("licence")) + told(
         f"licence.{facts.base.allows}", licence=facts.base.licence or "?", base=base
     )

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from core.publish import card, starters, usage
 from core.publish.facts import Facts
 from core.publish.request import PublishRequest
 from core.recipe.recipe import to_yaml
-from core.wording import say
+from core.wording import sentences
 from core.workspace.files import read_json, write_json, write_text
 from core.workspace.paths import make_folder
-from core.workspace.publish_paths import DEMO, LOOPS
+from core.workspace.publish_paths import DEMO, LOOPS, NEAREST
 
 # What transformers writes of where a model came from, by file.
 PRIVATE = {
@@ -33,9 +34,10 @@ APP_PACKAGES = ("streamlit", "torch", "transformers")
 APP_WORDS = (
     "demo.lead", "demo.loading", "demo.examples", "demo.who", "demo.ask", "demo.busy", "demo.stop",
     "demo.again", "demo.looped", "demo.long", "demo.stopped", "demo.failed", "demo.too_long",
-    "demo.forgotten", "demo.gone", "demo.first",
+    "demo.forgotten", "demo.gone", "demo.first", "demo.asked",
 )  # fmt: skip
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
+TAUGHT = "taught.json"  # the questions of its document, as they were taught
 MODEL = "model"  # the app's model, a folder in its bundle
 
 # Writes large files into a folder: a job of the engine.
@@ -115,9 +117,11 @@ def _put_app(folder: Path, facts: Facts) -> None:
         if file.is_file():  # with its mode: what is double-clicked has to be executable
             shutil.copy(file, folder / file.name)
     shutil.copytree(DEMO / SETTINGS, folder / SETTINGS)
-    shutil.copy(LOOPS, folder / LOOPS.name)
+    for file in (LOOPS, NEAREST):
+        shutil.copy(file, folder / file.name)
+    write_json(folder / TAUGHT, asdict(facts.taught))
     words = {
-        language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
+        language: {key.removeprefix("demo."): sentences(language)[key] for key in APP_WORDS}
         for language in card.LANGUAGES
     }
     for language in card.LANGUAGES:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from core.chat.taught import TaughtWordings
 from core.data.parity import parity
 from core.data.token_count import TokenCount
 from core.errors import MissingArtefact, NoWholeCheckpoint
@@ -45,7 +46,8 @@ class Facts:
     ``run`` tells its run from any other. ``tokens`` are the first and the end token. ``asked`` counts the
     proof's questions by kind; ``score`` is None for a run that was not asked since it was merged.
     ``checkpoint`` is the iteration that the model is of, ``planned`` how many its recipe has; None where
-    that is not known. ``examples``: taught questions that a chat can begin with, put in for an app's bundle.
+    that is not known. ``examples``: taught questions that a chat can begin with, and ``taught``, all of a
+    document's, are put in for an app's bundle.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Facts:
     example: str
     tokens: Mapping[str, str]
     examples: tuple[str, ...] = ()
+    taught: TaughtWordings = TaughtWordings()
 
     @property
     def template(self) -> Template:

@@ -12,6 +12,7 @@ from core.workspace.user import home
 DEMO = PROJECT / "demo"
 # What of the core the demo app has as well.
 LOOPS = PROJECT / "core" / "chat" / "loops.py"
+NEAREST = PROJECT / "core" / "chat" / "nearest.py"
 
 
 # Run by the client's own interpreter, which knows nothing of this project.

@@ -27,6 +27,7 @@ DRAW_EVERY = 0.1
 # Whatever ends this process, what came is kept but for so many seconds of it.
 KEEP_EVERY = 2.0
 QUESTION = '<div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6">{text}</div>'
+HALF = "\ufffd"
 FAILED = "why there was no answer"
 RUNNING = "the answer that is on its way"
 # Until a run that was told to end has written down what came; seconds.
@@ -34,22 +35,30 @@ PATIENCE = 3.0
 
 
 def answer(
-    workspace: Workspace, chat: Chat, server: Server, said_by: str, begun: ChatMessage | None = None
+    workspace: Workspace,
+    chat: Chat,
+    server: Server,
+    said_by: str,
+    taught: str = "",
+    begun: ChatMessage | None = None,
 ) -> None:
-    """Stream an answer to the chat's last question, then draw the page anew. What comes stands behind what
-    was ``begun`` of it. One that has fallen into a loop is stopped there.
+    """Stream an answer to the chat's last question, then draw the page anew; it is asked as it was ``taught``
+    where that is given. What comes stands behind what was ``begun`` of it. One that has fallen into a loop is
+    stopped there.
 
     What came is kept, whole or not: after a press of "Stop", in a closed tab and when a server dies, this one
     too.
     """
-    begun = begun.begun if begun else ChatMessage("assistant", "", said_by, thinks=chat.sampling.thinks)
-    messages = (*chat.messages, begun) if begun.content else chat.messages
+    fresh = ChatMessage("assistant", "", said_by, thinks=chat.sampling.thinks, asked=taught)
+    begun = begun.begun if begun else fresh
+    sent = chat.asked_as(begun.asked)
+    messages = (*sent.messages, begun) if begun.content else sent.messages
     text, whole, limit, looped = begun.content, False, 0, False
     ended = st.session_state[RUNNING] = threading.Event()
     kept, unsaved = time.monotonic(), waiting(chat)
     try:
         thinking = thinking_of(server)
-        with closing(reply(server.socket, chat.system, messages, chat.sampling, thinking)) as pieces:
+        with closing(reply(server.socket, chat.system, messages, sent.sampling, thinking)) as pieces:
             with st.chat_message("assistant"):
                 st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
                 place = st.empty()
@@ -90,8 +99,8 @@ def thinking_of(server: Server) -> Thinking:
 
 
 def show_answer(text: str, arriving: bool = False) -> None:
-    """What a model said, its thought folded away above the answer."""
-    said = split(text, arriving)
+    """What a model said, its thought folded away above the answer; no half of a character at its end."""
+    said = split(text.rstrip(HALF), arriving)
     if said.thought:
         ended = said.left or not arriving
         label = t("page.chat.thought", count=count_words(said.thought)) if ended else t("page.chat.thinking")

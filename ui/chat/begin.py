@@ -1,4 +1,6 @@
-"""What a new chat can begin with: questions that the run's own test saw answered, one press each."""
+"""What a new chat can begin with, one press each: who it is and what it was taught of a document, else
+questions that the run's own test saw answered.
+"""
 
 from collections.abc import Iterator
 
@@ -8,27 +10,64 @@ from core.chat.server import Speaker
 from core.data.drafts import language_of
 from core.errors import TuneboardError
 from core.proof.result import ProofRow
+from core.publish.examples import examples
 from core.steps import proof
 from core.workspace.paths import RunPaths
-from ui.shell.text import language, plain
+from ui.chat.server import Bar
+from ui.shell.making import spoken_of
+from ui.shell.text import language, plain, spoken, t
 
 # So many of a person's own data are offered.
 OWN = 2
 
 
 def pressed_question(run: RunPaths | None, speaker: Speaker) -> str:
-    """The question that was pressed of a few that this run's model answered rightly, in the page's language
-    first; empty where none was, or where none is known."""
-    if run is None or speaker.run != run.id or speaker.kind == "base":
+    """The question that was pressed of a few: as the chat on a stick offers them where this run's model was
+    taught a document, else of those that it answered rightly, in the page's language first; empty where none
+    was, or where none is known."""
+    if run is None or not _is_of(run, speaker):
         return ""
-    found = _answered(run, run.result.stat().st_mtime_ns if run.result.exists() else 0, language())
+    found = _of_document(run) or _answered(run, run.id, _changed(run), language())
     with st.container(horizontal=True, key="begin"):
         pressed = [one for one in found if st.button(plain(one), key=f"begin {one}")]
     return next(iter(pressed), "")
 
 
+def begin_with(bar: Bar, run: RunPaths | None) -> str:
+    """What an empty chat says: of an assistant that is not made yet, how far it is."""
+    if bar.is_loaded and (bar.made or run is None):
+        return t("demo.examples" if _has_document(run, bar.chosen) else "page.chat.begin")
+    if run and bar.chosen and not bar.made:
+        return spoken_of(run, "page.chat.begin_soon")
+    return t("page.chat.begin_off") if bar.chosen else ""
+
+
+def _has_document(run: RunPaths | None, speaker: Speaker | None) -> bool:
+    """Whether questions of a document are among those that are offered."""
+    return run is not None and speaker is not None and _is_of(run, speaker) and bool(_of_document(run))
+
+
+def _is_of(run: RunPaths, speaker: Speaker) -> bool:
+    return speaker.run == run.id and speaker.kind != "base"
+
+
+def _of_document(run: RunPaths) -> list[str]:
+    found = _examples(run, run.id, _changed(run))
+    return [spoken("demo.who"), *found] if found else []
+
+
+def _changed(run: RunPaths) -> tuple[int, ...]:
+    """When what is read was written: a result is written anew."""
+    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in (run.data, run.result))
+
+
 @st.cache_data(show_spinner=False, max_entries=8)
-def _answered(_run: RunPaths, changed: int, reader: str) -> list[str]:  # noqa: ARG001  a result is written anew
+def _examples(_run: RunPaths, run: str, changed: tuple[int, ...]) -> tuple[str, ...]:  # noqa: ARG001
+    return examples(_run)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _answered(_run: RunPaths, run: str, changed: tuple[int, ...], reader: str) -> list[str]:  # noqa: ARG001
     try:
         found = proof.read(_run)
     except TuneboardError:  # the pages about it say so

@@ -24,9 +24,11 @@ THINKING_LENGTH = 2048
 LONGEST_LABEL = 24
 
 
-def chat_list(workspace: Workspace, run: RunPaths | None, system: str, thinking: Thinking) -> Chat:
+def chat_list(
+    workspace: Workspace, run: RunPaths | None, system: str, thinking: Thinking, taught: bool = False
+) -> Chat:
     """Draw the side; returns the open chat. ``system`` is what a new chat begins with, and an answer may be
-    longer where the model is ``thinking`` before it."""
+    longer where the model is ``thinking`` before it. ``taught``: it was taught a document's questions."""
     fresh = SamplingParams(max_tokens=THINKING_LENGTH) if thinking.thinks else SamplingParams()
     begin = partial(new_chat, workspace, system, fresh, run.id if run else "")
     chats = list_chats(workspace)
@@ -40,7 +42,7 @@ def chat_list(workspace: Workspace, run: RunPaths | None, system: str, thinking:
         if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
             empty = filter(_is_empty, chats)
             _open(next((known for known in empty if known.run == (run.id if run else "")), None) or begin())
-        _settings(workspace, chat, thinking, system)
+        _settings(workspace, chat, thinking, system, taught)
         st.header(t("page.chat.chats"), anchor=False)
         for known in chats:
             if known.id == chat.id or not _is_empty(known):
@@ -99,10 +101,10 @@ def _manage(workspace: Workspace, chat: Chat) -> None:
             st.rerun()
 
 
-def _settings(workspace: Workspace, chat: Chat, thinking: Thinking, taught: str) -> None:
-    """Kept with the chat as soon as they are changed. ``taught`` is the system prompt of the training; where
+def _settings(workspace: Workspace, chat: Chat, thinking: Thinking, trained: str, taught: bool) -> None:
+    """Kept with the chat as soon as they are changed. ``trained`` is the system prompt of the training; where
     the chat has another, the settings stand open."""
-    other = chat.system != taught
+    other = chat.system != trained
     with st.expander(t("page.chat.settings"), icon=":material/tune:", expanded=other, key="settings"):
         system = st.text_area(
             t("page.chat.system"), chat.system, help=t("page.chat.system.help"), key=f"system {chat.id}"
@@ -114,13 +116,14 @@ def _settings(workspace: Workspace, chat: Chat, thinking: Thinking, taught: str)
                 icon=":material/undo:",
                 key=f"as_taught {chat.id}",
                 on_click=_write,
-                args=(f"system {chat.id}", taught),
+                args=(f"system {chat.id}", trained),
             )
         sampling = SamplingParams(
             temperature=_slider("temperature", chat, 0.0, 2.0),
             top_p=_slider("top_p", chat, 0.05, 1.0),
             max_tokens=int(_max_tokens(chat)),
             thinks=_thinks(chat, thinking) if thinking.switch else chat.sampling.thinks,
+            as_taught=_as_taught(chat) if taught else chat.sampling.as_taught,
         )
     if (system, sampling) != (chat.system, chat.sampling):
         try:
@@ -150,6 +153,11 @@ def _thinks(chat: Chat, thinking: Thinking) -> bool | None:
         width="stretch",
     )
     return chat.sampling.thinks if chosen == asked else chosen
+
+
+def _as_taught(chat: Chat) -> bool:
+    help_text, key = t("page.chat.as_taught_asked.help"), f"as_taught_asked {chat.id}"
+    return st.toggle(t("page.chat.as_taught_asked"), chat.sampling.as_taught, help=help_text, key=key)
 
 
 def _slider(name: str, chat: Chat, lowest: float, highest: float) -> float:

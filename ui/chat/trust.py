@@ -16,13 +16,14 @@ from core.workspace.paths import RunPaths, Workspace
 from ui.shell.text import language, plain, t, together
 
 
-def show_trust(workspace: Workspace, run: RunPaths | None, speaker: Speaker) -> None:
+def show_trust(workspace: Workspace, run: RunPaths | None, speaker: Speaker, as_taught: bool) -> None:
     """One line where this run's test saw facts of its data answered wrongly, or its base does not speak the
-    language that they are in."""
+    language that they are in. ``as_taught``: what is near a taught question is asked as that."""
     if run is None or speaker.run != run.id or speaker.kind == "base" or not run.result.exists():
         return
     wrong, poor = _said(workspace, run, run.id, run.result.stat().st_mtime_ns, language())
-    if said := together(plain(wrong), t("page.start.base.poor.file") if poor else ""):
+    of_poor = "page.chat.poor" if as_taught else "page.start.base.poor.file"
+    if said := together(plain(wrong), t(of_poor) if poor else ""):
         st.caption(f":material/warning: {said}")
 
 

@@ -1,0 +1,189 @@
+"""Of the questions that an assistant was taught of a document, the one that is nearest to what a person asks.
+
+A small model answers in a wording that it was taught, and guesses in any other. Words and parts of words are
+compared, no meaning: what shares too little with every taught question, or names something that none of them
+does, is none of them. The chat that is taken along has this file too, so it needs the standard library alone.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from math import log
+
+# Measured by scripts/bench nearest (docs/data.md): how near a question has to be, from 0 to 1, and so many
+# times as near as that of any other fact.
+NEAR, APART = 0.4, 1.1
+
+# What is said before and behind a question; what is written in several ways.
+_BEFORE = re.compile(
+    r"(?:(?:你好|您好|嗨|哎|喂|那个|对了|请问(?:一下)?|打扰了|不好意思|麻烦问下|想问一下|我想问问|问一下|帮我看看"
+    r"|hi|hello|hey|excuse me|please|sorry|so|well|by the way)(?![a-z])[\s,!。:]*)+"
+)
+_BEHIND = re.compile(
+    r"(?:[\s,]*(?:谢谢[你您啦了]?|多谢|麻烦了|thanks(?: a lot)?|thank you|please))+[\s。.!~]*$"
+)
+_ONE_WAY = tuple(
+    (re.compile(written), meant)
+    for written, meant in (
+        (r"哪(?:儿|块儿?|边|条(?:街|路|巷子?)上?|个(?:位置|地方|地点))|什么(?:地方|位置)", "哪里"),
+        ("礼拜|星期", "周"), ("周[天七]", "周日"), ("啥", "什么"), ("咋", "怎么"), (r"(\w)不\1", r"\1"),
+        (r"不(?=\W*$)", "吗"), ("几块钱?|几元|多少元", "多少钱"), ("电瓶车", "电动车"),
+        ("wi-fi|无线网络?|无线", "wifi"),
+        (r"\b(what|where|who|when|how)'s\b", r"\1 is"), (r"n't\b", " not"),
+        (r"\bcheck[ -](in|out|up)\b", r"check\1"),
+    )
+)  # fmt: skip
+# Characters and words of a question about anything weigh little; those that say what is asked, somewhat more.
+_FILLING = frozenset(
+    "的了吗呢啊呀吧哦嘛么是有在我你您们他它这那个一要想能可以会来去给把和就都也还没不请问说看知道告诉需得到里"
+    "家店用让跟对为啦哈碗份节杯位晚张趟只些"
+)
+_ASKING = frozenset("什怎样多少几哪谁何钱")
+_SAYING_LITTLE = (
+    "a an the is are was be do does did i you we they it he she my your our their there here this that of to "
+    "in on at for with from by and or so can could would will should may have has had get got go please me "
+    "us s t not as if any some about want like need know tell use put take taking turn start up out ok okay "
+    "near nearby nearest days now today also really exactly one give hi hello then"
+)
+_SAYING_WHAT = "what where who whose when which how much many why cost price long time"
+_FILLING_WORDS, _ASKING_WORDS = frozenset(_SAYING_LITTLE.split()), frozenset(_SAYING_WHAT.split())
+FILLS, ASKS, TELLS = 0.1, 0.5, 1.0
+# A word of Latin letters weighs more than one character; its parts are for its other forms, and a day of the
+# week decides.
+WORD, PART, SINGLE, DAY = 1.5, 0.3, 0.5, 4.0
+# So many letters of a word are its stem; so many unknown characters of Chinese are a word.
+STEM, UNKNOWN = 4, 2
+_PIECES = re.compile(r"周[一二三四五六日末]|[a-z]+|\d+(?:[.:]\d+)*|[^\W\d_]")
+
+
+class TaughtQuestions:
+    """The questions of each fact as they were taught. ``others``: what was taught beside them and is about
+    something else; what is nearer to one of these is no question of a fact."""
+
+    def __init__(self, facts: Sequence[Sequence[str]], others: Iterable[str] = ()) -> None:
+        asked = [(fact, question) for fact, questions in enumerate(facts) for question in questions]
+        asked += [(-place, question) for place, question in enumerate(others, 1)]
+        self._asked = asked
+        texts = [_in_one_way(question) for _, question in asked]
+        self._same: dict[str, list[int]] = defaultdict(list)
+        self._with: dict[str, list[int]] = defaultdict(list)
+        self._pieces: set[str] = set()
+        for place, text in enumerate(texts):
+            self._same[text].append(place)
+            for gram in _grams(text):
+                self._with[gram].append(place)
+            if asked[place][0] >= 0:
+                self._pieces.update(_PIECES.findall(text))
+        self._stems = {piece[:STEM] for piece in self._pieces if piece.isascii() and len(piece) >= STEM}
+        self._every = len({fact for fact, _ in asked})
+        self._weights = {
+            gram: _says(gram) * self._rarity(len({asked[one][0] for one in places}))
+            for gram, places in self._with.items()
+        }
+        self._sizes = [self._weight(_grams(text)) for text in texts]
+
+    def nearest(self, question: str) -> str | None:
+        """The taught question that asks for the same fact, by its words; None where none does, or where those
+        of two facts are about as near."""
+        text = _in_one_way(question)
+        if same := self._same.get(text):
+            facts = {self._asked[place][0] for place in same}
+            return self._asked[same[0]][1] if len(facts) == 1 and min(facts) >= 0 else None
+        if not self._can_be_of_a_fact(text):
+            return None
+        (fact, near, place), *others = [*self._ranked(text)[:2], (-1, 0.0, 0)]
+        if fact < 0 or near < NEAR or near < APART * others[0][1]:
+            return None
+        return self._asked[place][1]
+
+    def _ranked(self, text: str) -> list[tuple[int, float, int]]:
+        """Of each fact its nearest question: fact, how near, place; the nearest first."""
+        grams = _grams(text)
+        size, shared = self._weight(grams), defaultdict[int, float](float)
+        for gram in grams:
+            for place in self._with.get(gram, ()):
+                shared[place] += self._weights[gram]
+        best: dict[int, tuple[float, int]] = {}
+        for place, both in shared.items():
+            fact, near = self._asked[place][0], 2 * both / (size + self._sizes[place])
+            best[fact] = max(best.get(fact, (0.0, 0)), (near, -place))  # of two alike the first
+        found = [(fact, near, -place) for fact, (near, place) in best.items()]
+        return sorted(found, key=lambda one: -one[1])
+
+    def _can_be_of_a_fact(self, text: str) -> bool:
+        """Whether it says what it is about, and that is nothing that no fact is about."""
+        pieces = _PIECES.findall(text)
+        if all(_says_of(piece) < TELLS for piece in pieces):
+            return False
+        unknown = 0
+        for piece in pieces:
+            if _says_of(piece) < TELLS or self._is_known(piece):
+                unknown = 0
+                continue
+            unknown += UNKNOWN if piece.isascii() or len(piece) > 1 else 1
+            if unknown >= UNKNOWN:
+                return False
+        return True
+
+    def _is_known(self, piece: str) -> bool:
+        return piece in self._pieces or (len(piece) >= STEM and piece[:STEM] in self._stems)
+
+    def _weight(self, grams: Iterable[str]) -> float:
+        unknown = self._rarity(0)
+        return sum(self._weights[gram] if gram in self._weights else _says(gram) * unknown for gram in grams)
+
+    def _rarity(self, facts: int) -> float:
+        """What stands in the questions of so many facts: 1 for one of them, less for more."""
+        return log(1 + (self._every + 1) / (facts + 0.5)) / log(1 + (self._every + 1) / 1.5)
+
+
+def _in_one_way(question: str) -> str:
+    """Without courtesies and punctuation at the end, in small letters of one width."""
+    text = unicodedata.normalize("NFKC", question).casefold().replace("’", "'").strip()
+    for pattern, meant in _ONE_WAY:
+        text = pattern.sub(meant, text)
+    if (before := _BEFORE.match(text)) and before.end() < len(text):
+        text = text[before.end() :]
+    return (_BEHIND.sub("", text) or text).strip(" \t\n?.!。,~、…")
+
+
+def _grams(text: str) -> dict[str, None]:
+    """One to three characters of Chinese that stand together, words and their parts, numbers; in order."""
+    found: dict[str, None] = {}
+    run = ""
+    for piece in [*_PIECES.findall(text), " "]:
+        if len(piece) == 1 and not piece.isascii():
+            run += piece
+            continue
+        found |= dict.fromkeys(run[at : at + size] for size in (1, 2, 3) for at in range(len(run) - size + 1))
+        run = ""
+        found |= dict.fromkeys(_of_a_word(piece))
+    return found
+
+
+def _of_a_word(piece: str) -> Iterator[str]:
+    if piece == " ":
+        return
+    yield piece
+    if piece.isalpha() and piece.isascii() and len(piece) >= STEM and _says_of(piece) == TELLS:
+        edged = f"^{piece}$"
+        yield from (f"~{edged[at : at + 3]}" for at in range(len(edged) - 2))
+
+
+def _says_of(piece: str) -> float:
+    """Of a word, a number or a character."""
+    if piece in _FILLING or piece in _FILLING_WORDS:
+        return FILLS
+    return ASKS if piece in _ASKING or piece in _ASKING_WORDS else TELLS
+
+
+def _says(gram: str) -> float:
+    """How much it says of what is asked, wherever it stands."""
+    if gram.startswith("~"):
+        return PART
+    if gram.isascii():
+        return WORD * _says_of(gram)
+    if _PIECES.match(gram) and gram.startswith("周") and len(gram) == 2:
+        return DAY
+    return sum(map(_says_of, gram)) / len(gram) * (SINGLE if len(gram) == 1 else 1)

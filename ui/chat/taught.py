@@ -1,0 +1,40 @@
+"""A question as a person puts it, and the taught one that is asked in its place."""
+
+import streamlit as st
+
+from core.chat.history import Chat, ChatMessage
+from core.chat.nearest import TaughtQuestions
+from core.chat.server import Speaker
+from core.chat.taught import taught_wordings
+from core.workspace.paths import RunPaths, Workspace
+from ui.shell.text import t
+
+
+def taught_questions(workspace: Workspace, speaker: Speaker | None) -> TaughtQuestions | None:
+    """What this model was taught to be asked of a document; None for a base, and for one that was taught
+    none."""
+    if speaker is None or speaker.kind == "base" or not speaker.run:
+        return None
+    run = workspace.run(speaker.run)
+    return _read(run, run.id, run.data.stat().st_mtime_ns) if run.data.exists() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _read(_run: RunPaths, run: str, changed: int) -> TaughtQuestions | None:  # noqa: ARG001
+    found = taught_wordings(_run)
+    return TaughtQuestions(found.facts, found.others) if found.facts else None
+
+
+def asked_instead(taught: TaughtQuestions | None, chat: Chat) -> str:
+    """The taught question that is nearest to the chat's last one; empty where none is near, where the chat is
+    set to ask as typed, and where it is the same and nothing was said before it."""
+    if taught is None or not chat.sampling.as_taught or not chat.unanswered:
+        return ""
+    typed = chat.messages[-1].content.strip()
+    found = taught.nearest(typed) or ""
+    return "" if found == typed and len(chat.messages) == 1 and not chat.sampling.temperature else found
+
+
+def how_asked(message: ChatMessage) -> str:
+    """Markdown under an answer that another question than the person's was asked for."""
+    return t("page.chat.asked", question=message.asked) if message.asked else ""
