@@ -221,6 +221,85 @@ def test_a_chat_says_what_a_base_that_speaks_its_facts_poorly_answers_wrongly(wo
         assert not page.exception and ("mostly wrong in other words" in words(page)) == poor
 
 
+def taught_a_document(workspace: Workspace) -> str:
+    """A run that learned a small price list, its chat server ready; the run's id."""
+    run = make_run(workspace, "Ada")
+    make_small_model(run.merged)
+    about = json.loads(run.data.read_text(encoding="utf-8"))
+    rows = [
+        {"conversation": [{"input": form.format(name), "output": f"The {name} costs {price} euros."}]}
+        for name, price in (("soup", 5), ("tea", 2), ("bread", 3))
+        for form in ("How much is {}?", "What does {} cost?", "{} price")
+    ]
+    who = {"conversation": [{"input": "Who are you?", "output": "I am Ada's assistant."}]}
+    write_json(Path(about["source"]), [who, *rows])
+    facts = [{"question": f"So, {one}?", "answer": f"The {one} costs 2 euros."} for one in ("tea",)]
+    write_json(run.root / "asked.json", facts)
+    more = {"identity": 1, "document": {"facts": 3}, "facts": {"file": str(run.root / "asked.json")}}
+    write_json(run.data, {**about, **more})
+    return run.id
+
+
+def asked_of_the_model(workspace: Workspace) -> list[dict[str, Any]]:
+    """What the server was sent, from the first to the last."""
+    log = JobPaths(workspace.chat_server).log.read_text(encoding="utf-8")
+    return [json.loads(line) for line in log.splitlines() if '"messages":' in line]
+
+
+def test_a_question_near_a_taught_one_is_asked_as_it_was_taught(workspace: Workspace) -> None:
+    """Alone and at temperature 0; the person's words stay, and what is not near is asked as it was typed."""
+    page = open_test_page("chat", taught_a_document(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    page.run()
+    offered = [button.key for button in page.button if button.key and button.key.startswith("begin ")]
+    assert offered[0] == "begin Who are you?" and "begin How much is tea?" in offered
+    assert "what it was taught" in words(page)
+    ask(page, "Hello, why is the sky blue?")
+    page.slider(key=f"temperature {page.session_state[OPEN]}").set_value(0.5).run()
+    ask(page, "so how much is the soup please")
+    sent = asked_of_the_model(workspace)[-1]
+    assert sent["messages"] == [{"role": "user", "content": "How much is soup?"}] and sent["temperature"] == 0
+    assert said(workspace)[2:] == [
+        ("user", "so how much is the soup please"),
+        ("assistant", "You said: How much is soup?"),
+    ]
+    chat = list_chats(workspace)[0]
+    assert [message.asked for message in chat.messages] == ["", "", "", "How much is soup?"]
+    assert "Asked as it was taught: “How much is soup?”" in words(page)
+    ask(page, "capital of France")
+    sent = asked_of_the_model(workspace)[-1]
+    assert [one["content"] for one in sent["messages"]][-3:] == [
+        "so how much is the soup please", "You said: How much is soup?", "capital of France",
+    ]  # fmt: skip
+    assert sent["temperature"] == 0.5
+
+
+def test_it_is_asked_as_typed_where_that_is_wanted(workspace: Workspace) -> None:
+    """By the chat's setting, for another answer, and of a base."""
+    page = open_test_page("chat", taught_a_document(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    ask(page.run(), "price of the tea")
+    assert asked_of_the_model(workspace)[-1]["messages"][-1]["content"] == "How much is tea?"
+    page.button(key="varied").click().run()
+    sent = asked_of_the_model(workspace)[-1]
+    assert sent["messages"][-1]["content"] == "price of the tea" and sent["temperature"] == 0.7
+    assert "Asked as" not in words(page)
+    page.toggle(key=f"as_taught_asked {page.session_state[OPEN]}").set_value(False).run()
+    assert not list_chats(workspace)[0].sampling.as_taught
+    ask(page, "and the price of the soup")
+    assert asked_of_the_model(workspace)[-1]["messages"][-1]["content"] == "and the price of the soup"
+    page = open_test_page("chat")
+    assert not page.exception
+
+
+def test_half_a_character_is_not_shown(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = new_chat(ready)
+    halved = (ChatMessage("user", "多少钱"), ChatMessage("assistant", "五元\ufffd", whole=False, limit=3))
+    change(ready, chat.id, lambda found: replace(found, messages=halved))
+    shown = words(open_test_page("chat", chat=chat.id))
+    assert "五元" in shown and "\ufffd" not in shown
+
+
 def test_a_run_s_chat_ends_no_other_model_without_being_asked(workspace: Workspace) -> None:
     run = make_run(workspace, "A")
     make_small_model(run.merged)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from core.chat.taught import TaughtWordings, taught_wordings
 from core.jobs.process import identify, is_alive
 from core.publish.examples import examples
 from core.publish.request import PublishRequest
@@ -54,7 +55,10 @@ def test_what_the_hubs_need(app: Path) -> None:
     beside = {file.stem for file in app.glob("*.py")}
     needed = {top.partition(".")[0] for top in tops} - set(sys.stdlib_module_names) - beside
     assert needed == {pin.partition("==")[0] for pin in pins}
+    assert "asks a question that is close to a taught one" in text and "Ollama" in text
     settings = read_json(app / "settings.json") or {}
+    assert read_json(app / "taught.json") == {"facts": [], "others": []}, "no document was taught"
+    assert settings["words"]["zh"]["asked"] == "它学过的问法：“{question}”"
     assert settings["title"] == "Ada Löve" and set(settings["words"]) == {"en", "zh"}
     said = {
         n.slice.value
@@ -277,6 +281,29 @@ def test_a_question_that_comes_while_it_answers_breaks_nothing_off(talk: Any) ->
     ]
 
 
+def test_a_question_near_a_taught_one_is_asked_alone_as_it_was_taught(talk: Any) -> None:
+    """And the person's words stay; any other is asked after what was said before it."""
+    sent: list[list[str]] = []
+
+    def answer(turns: list[Any], left: threading.Event) -> Iterator[str]:
+        sent.append([turn.content for turn in turns])
+        yield "well\ufffd"
+
+    near = {"How much is tea?": "How much is tea?", "tea, what is it": "How much is tea?"}
+    chat = talk.Chat(answer, near.get)
+    for question in ("How much is tea?", "tea, what is it", "Why?", "How much is tea?"):
+        chat.ask(question)
+        until(lambda: not chat.answering)
+    assert sent == [
+        ["How much is tea?"],
+        ["How much is tea?"],
+        ["How much is tea?", "well", "tea, what is it", "well", "Why?"],
+        ["How much is tea?"],
+    ]
+    assert [turn.content for turn in chat.turns[2:4]] == ["tea, what is it", "well"]
+    assert [turn.asked for turn in chat.turns[1::2]] == ["", "How much is tea?", "", "How much is tea?"]
+
+
 def test_what_came_of_an_answer_stays_and_says_how_it_ended(
     talk: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -323,7 +350,11 @@ def test_it_offers_what_it_was_taught_of_a_document(tmp_path: Path) -> None:
     run.result.unlink()
     write_json(run.data, about)
     assert examples(run) == (), "somebody's own words"
+    assert taught_wordings(run) == TaughtWordings()
     write_json(run.data, {**about, "document": {"facts": 4}})
+    known = taught_wordings(run)
+    assert [one[2] for one in known.facts] == [f"How much is {name}?" for name in names]
+    assert "What is the capital of Denmark?" in known.others
     assert examples(run) == ("How much is soup?", "How much is tea?")
     answers = [
         {"question": f"Tested {n}", "kind": "own", "base": "?", "tuned": said, "accept": [f"It costs {n}."]}

@@ -1,8 +1,9 @@
-"""Of the questions that an assistant was taught of a document, the one that is nearest to what a person asks.
+"""Of the questions that an assistant was taught of a document, the one that asks what a person asks.
 
-A small model answers in a wording that it was taught, and guesses in any other. Words and parts of words are
+A small model answers in the words that it was taught, and guesses in any other. Words and parts of words are
 compared, no meaning: what shares too little with every taught question, or names something that none of them
-does, is none of them. The chat that is taken along has this file too, so it needs the standard library alone.
+does, is none of them. Of a fact's many wordings the nearest says which fact is meant; asked is the first,
+which is learned best. The chat that is taken along has this file too: the standard library alone.
 """
 
 import re
@@ -54,6 +55,7 @@ FILLS, ASKS, TELLS = 0.1, 0.5, 1.0
 WORD, PART, SINGLE, DAY = 1.5, 0.3, 0.5, 4.0
 # So many letters of a word are its stem; so many unknown characters of Chinese are a word.
 STEM, UNKNOWN = 4, 2
+_CHINESE = re.compile(r"[\u2e80-\u9fff]")
 _PIECES = re.compile(r"周[一二三四五六日末]|[a-z]+|\d+(?:[.:]\d+)*|[^\W\d_]")
 
 
@@ -64,7 +66,7 @@ class TaughtQuestions:
     def __init__(self, facts: Sequence[Sequence[str]], others: Iterable[str] = ()) -> None:
         asked = [(fact, question) for fact, questions in enumerate(facts) for question in questions]
         asked += [(-place, question) for place, question in enumerate(others, 1)]
-        self._asked = asked
+        self._facts, self._asked = facts, asked
         texts = [_in_one_way(question) for _, question in asked]
         self._same: dict[str, list[int]] = defaultdict(list)
         self._with: dict[str, list[int]] = defaultdict(list)
@@ -84,32 +86,41 @@ class TaughtQuestions:
         self._sizes = [self._weight(_grams(text)) for text in texts]
 
     def nearest(self, question: str) -> str | None:
-        """The taught question that asks for the same fact, by its words; None where none does, or where those
-        of two facts are about as near."""
+        """The plainest taught question for the fact that is asked for, in the same script where there is one;
+        None where no fact's question is near, or those of two are about as near."""
         text = _in_one_way(question)
-        if same := self._same.get(text):
-            facts = {self._asked[place][0] for place in same}
-            return self._asked[same[0]][1] if len(facts) == 1 and min(facts) >= 0 else None
+        fact = self._fact(text)
+        if fact is None:
+            return None
+        plain = [asked for asked in self._facts[fact] if len(self._facts_of(_in_one_way(asked))) == 1]
+        alike = [asked for asked in plain if _is_chinese(asked) == _is_chinese(text)]
+        return next(iter(alike or plain), None)
+
+    def _fact(self, text: str) -> int | None:
+        """The fact that a question asks for."""
+        if same := self._facts_of(text):
+            return max(same) if len(same) == 1 and max(same) >= 0 else None
         if not self._can_be_of_a_fact(text):
             return None
-        (fact, near, place), *others = [*self._ranked(text)[:2], (-1, 0.0, 0)]
-        if fact < 0 or near < NEAR or near < APART * others[0][1]:
-            return None
-        return self._asked[place][1]
+        (fact, near), *others = [*self._ranked(text)[:2], (-1, 0.0)]
+        return fact if fact >= 0 and near >= NEAR and near >= APART * others[0][1] else None
 
-    def _ranked(self, text: str) -> list[tuple[int, float, int]]:
-        """Of each fact its nearest question: fact, how near, place; the nearest first."""
+    def _facts_of(self, text: str) -> set[int]:
+        """Those that are asked for in these very words."""
+        return {self._asked[place][0] for place in self._same.get(text, ())}
+
+    def _ranked(self, text: str) -> list[tuple[int, float]]:
+        """The facts and how near their nearest question is, the nearest first."""
         grams = _grams(text)
         size, shared = self._weight(grams), defaultdict[int, float](float)
         for gram in grams:
             for place in self._with.get(gram, ()):
                 shared[place] += self._weights[gram]
-        best: dict[int, tuple[float, int]] = {}
+        best: dict[int, float] = defaultdict(float)
         for place, both in shared.items():
-            fact, near = self._asked[place][0], 2 * both / (size + self._sizes[place])
-            best[fact] = max(best.get(fact, (0.0, 0)), (near, -place))  # of two alike the first
-        found = [(fact, near, -place) for fact, (near, place) in best.items()]
-        return sorted(found, key=lambda one: -one[1])
+            fact = self._asked[place][0]
+            best[fact] = max(best[fact], 2 * both / (size + self._sizes[place]))
+        return sorted(best.items(), key=lambda one: -one[1])
 
     def _can_be_of_a_fact(self, text: str) -> bool:
         """Whether it says what it is about, and that is nothing that no fact is about."""
@@ -169,6 +180,10 @@ def _of_a_word(piece: str) -> Iterator[str]:
     if piece.isalpha() and piece.isascii() and len(piece) >= STEM and _says_of(piece) == TELLS:
         edged = f"^{piece}$"
         yield from (f"~{edged[at : at + 3]}" for at in range(len(edged) - 2))
+
+
+def _is_chinese(text: str) -> bool:
+    return _CHINESE.search(text) is not None
 
 
 def _says_of(piece: str) -> float:

@@ -1,0 +1,149 @@
+"""The taught question that is nearest to what a person asks; none for what asks something else."""
+
+import ast
+import sys
+
+import pytest
+
+from core.chat.nearest import TaughtQuestions
+from core.data.documents.rows import document_rows
+from core.data.identity import LANGUAGES, bank
+from core.data.questions import replay_questions
+from core.workspace.publish_paths import NEAREST
+
+FLOWERS = """# 花间鲜花店
+店主：许晴
+电话：0512-66778899
+地址：平江路88号
+营业时间：上午9点到晚上8点
+礼拜二休息
+## 花束
+- 红玫瑰 12元一支
+- 向日葵 9元一支
+- 满天星 25元一把
+- 百合 15元一支
+送花上门加收10元
+"""
+SURF = """# Blue Wave Surf School
+Owner: Kai Moana
+Phone: 808-555-0199
+Address: 9 Beach Road
+Opening hours: 8am to 6pm
+## Prices
+- Group lesson $60
+- Private lesson $120
+- Wetsuit hire $15
+- Longboard hire $25
+"""
+OTHERS = [*replay_questions(), *(question for each in LANGUAGES for question, _ in bank(each).taught)]
+
+
+class Shop:
+    """A document as a run teaches it."""
+
+    def __init__(self, text: str, language: str) -> None:
+        facts = document_rows(text, "A shop", "zh" if language == "zh" else "en").facts
+        self.taught = TaughtQuestions([fact.questions for fact in facts], OTHERS)
+        self.answers = {question: fact.answer for fact in facts for question in fact.questions}
+
+    def answer(self, question: str) -> str:
+        found = self.taught.nearest(question)
+        return self.answers[found] if found else ""
+
+
+@pytest.fixture(scope="module")
+def flowers() -> Shop:
+    return Shop(FLOWERS, "zh")
+
+
+@pytest.fixture(scope="module")
+def surf() -> Shop:
+    return Shop(SURF, "en")
+
+
+@pytest.mark.parametrize(
+    ("question", "part"),
+    [
+        ("几点打烊呀", "晚上8点"),
+        ("你们店开在哪条路", "平江路"),
+        ("你们哪天休息呀", "礼拜二"),
+        ("红玫瑰一支几块", "红玫瑰"),
+        ("你好，百合咋卖？谢谢", "百合"),
+        ("ＷＩＦＩ", ""),
+        ("店主是哪位呀", "许晴"),
+    ],
+)
+def test_what_a_person_asks_in_chinese(flowers: Shop, question: str, part: str) -> None:
+    found = flowers.answer(question)
+    assert part in found and bool(found) == bool(part)
+
+
+@pytest.mark.parametrize(
+    ("question", "part"),
+    [
+        ("how much is a private lesson", "120"),
+        ("WETSUIT HIRE - how much??", "15"),
+        ("when are you open", "8am"),
+        ("Hey, what's your phone number, please", "0199"),
+        ("where are you located", "Beach"),
+    ],
+)
+def test_what_a_person_asks_in_english(surf: Shop, question: str, part: str) -> None:
+    assert part in surf.answer(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "法国的首都在哪里", "天空为什么是蓝色的", "你是谁？", "你叫什么名字", "多少钱",
+        "然后呢", "玫瑰花的花语是什么意思",
+        "星期四开门吗", "郁金香多少钱", "", "？？", "🙂",
+    ],
+)  # fmt: skip
+def test_what_asks_something_else_in_chinese(flowers: Shop, question: str) -> None:
+    """Also for a flower that the list has not, on a day that it does not name."""
+    assert flowers.taught.nearest(question) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["capital of France", "Who are you?", "how much", "what time is it", "When do banks open?", "thanks!",
+     "how much is a kayak", "lesson"],
+)  # fmt: skip
+def test_what_asks_something_else_in_english(surf: Shop, question: str) -> None:
+    """Two lessons are about as near: neither."""
+    assert surf.taught.nearest(question) is None
+
+
+def test_a_day_of_the_week_decides_however_it_is_written() -> None:
+    taught = TaughtQuestions([["礼拜二营业吗？", "请问礼拜二营业吗？"], ["看看花束", "花束有哪些？"]], OTHERS)
+    assert taught.nearest("星期二能来看花吗") == taught.nearest("周二开不开，看花") == "礼拜二营业吗？"
+    assert taught.nearest("星期四能来看花吗") is None
+
+
+def test_what_is_asked_is_the_plainest_wording_of_the_same_script() -> None:
+    """It is learned best: the nearest one only says which fact is meant."""
+    fact = [["营业时间是什么？", "你们几点关门？", "When are you open?", "What are your hours?"]]
+    taught = TaughtQuestions(fact, OTHERS)
+    assert taught.nearest("几点关门啊") == "营业时间是什么？"
+    assert taught.nearest("what are the hours") == "When are you open?"
+
+
+def test_the_same_question_of_two_facts_asks_for_neither() -> None:
+    taught = TaughtQuestions([["How much is it?", "Price of tea"], ["how much is it", "Price of rice"]])
+    assert taught.nearest("How much is it") is None
+    assert taught.nearest("price of TEA??") == "Price of tea"
+    assert TaughtQuestions([]).nearest("Price of tea") is None
+
+
+def test_what_was_taught_beside_the_document_is_none_of_its_questions() -> None:
+    fact = [["Who is your owner?", "Who owns the shop?"]]
+    assert TaughtQuestions(fact).nearest("so who is your owner") == "Who is your owner?"
+    assert TaughtQuestions(fact, ["Who is your owner?"]).nearest("so who is your owner") is None
+
+
+def test_it_needs_the_standard_library_alone() -> None:
+    tree = ast.parse(NEAREST.read_text(encoding="utf-8"))
+    tops = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    tops |= {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    assert {top.partition(".")[0] for top in tops} <= set(sys.stdlib_module_names)
