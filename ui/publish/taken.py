@@ -54,6 +54,7 @@ def is_sent(run: RunPaths, request: PublishRequest) -> bool:
     return any(
         (one.what, one.to) == (request.what, request.to)
         and one.ok is not False
+        and (request.to not in HERE or not Path(one.where).parent.exists())  # else it was deleted there
         and datetime.fromisoformat(one.at).timestamp() >= made_at
         for one in read_places(run)
     )
