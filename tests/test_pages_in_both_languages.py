@@ -142,7 +142,7 @@ def test_the_first_stop_of_the_keyboard_leads_to_the_page_s_main_button(
     browser: Browser, server: Dashboard, made: RunPaths
 ) -> None:
     page = tab(browser)
-    leads = {"start": "Chat with it", "merge": "Chat with it", "publish": "Copy"}
+    leads = {"start": "Chat with it", "merge": "Next: put it on a memory stick", "publish": "Copy"}
     for step, button in leads.items():
         page.goto(f"{server.url()}{'' if step == 'start' else step}?run={made.id}")
         settle(page)

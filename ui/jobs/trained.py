@@ -121,7 +121,10 @@ def show_made(run: RunPaths, outcome: Callable[[], None]) -> None:
     st.success(t("page.merge.done"), icon=":material/check_circle:")
     outcome()
     with st.container(horizontal=True, vertical_alignment="center", key="next"):
-        link_to("publish", t("page.merge.next"), run, ":material/arrow_forward:")
+        if st.button(
+            t("page.merge.next"), type="primary", icon=":material/arrow_forward:", key="next publish"
+        ):
+            go_to("publish", run)
         _ways(run, ("chat", "compare"))
 
 
