@@ -141,6 +141,11 @@ def taught() -> TaughtQuestions:
     return TaughtQuestions(found["facts"], found["others"])
 
 
+def is_guess(question: str) -> bool:
+    """Of a model that was taught a document, what is like nothing of it is answered by guessing."""
+    return bool(taught().facts) and taught().is_like_none(question)
+
+
 @st.cache_resource(show_spinner=False)
 def chats() -> dict[str, Chat]:
     """What was said, by the chat's name in the page's address, as long as the server lives and no longer: a
@@ -157,7 +162,7 @@ def this_chat(loaded: tuple[Any, Any]) -> tuple[str, Chat]:
         name = secrets.token_urlsafe(12)
         for oldest in list(known)[: len(known) + 1 - CHATS_REMEMBERED]:
             known.pop(oldest, None)
-        known[name] = Chat(partial(answer, loaded), taught().nearest)
+        known[name] = Chat(partial(answer, loaded), taught().nearest, is_guess)
     own["chat"] = name
     return name, known[name]
 
@@ -181,6 +186,8 @@ def show_turn(turn: Turn, said: dict[str, str]) -> None:
     st.markdown(harmless(text) + coming)
     if turn.asked and turn.end != "coming":
         st.caption(literally(said["asked"].replace("{question}", turn.asked)))
+    if turn.guessed and turn.end != "coming":
+        st.caption(said["guessed"])
     if why := ended(turn, said):
         st.caption(why)
 

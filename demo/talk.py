@@ -14,12 +14,13 @@ from loops import without_loop
 class Turn:
     """``end`` says why an answer is none that the model ended itself: "looped", "long", "stopped", "failed",
     "too_long" of a question that leaves no room for one; "coming" as long as it is on its way. ``asked``: the
-    taught question that was asked in the place of the person's."""
+    taught question that was asked in the place of the person's; ``guessed``: that was like none."""
 
     role: str
     content: str
     end: str = ""
     asked: str = ""
+    guessed: bool = False
 
 
 class Ended(Exception):
@@ -37,10 +38,11 @@ Answer = Callable[[Sequence[Turn], Event], Iterator[str]]
 @dataclass
 class Chat:
     """Questions are answered one after the other; one that is asked meanwhile waits for its turn. One that is
-    ``near`` a taught question is asked as that, alone."""
+    ``near`` a taught question is asked as that, alone; of one that is like none the answer is a guess."""
 
     answer: Answer
     near: Callable[[str], str | None] = lambda _: None
+    is_like_none: Callable[[str], bool] = lambda _: False
     turns: list[Turn] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     answering: bool = False
@@ -83,6 +85,7 @@ class Chat:
         """What the model is sent for this answer: what was said so far, or a taught question alone."""
         *earlier, last = self.turns[:-1]
         found = self.near(last.content) or ""
+        turn.guessed = not found and self.is_like_none(last.content)
         if not found or (found == last.content.strip() and not earlier):
             return [*earlier, last]
         turn.asked = found

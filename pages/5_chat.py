@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage
+from core.chat.nearest import TaughtQuestions
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
 from core.workspace.paths import RunPaths
@@ -33,7 +34,7 @@ def chat_page(here: Here) -> None:
     chat = chat_list(here.workspace, here.run, system, thinking, taught is not None)
     if speaker:
         show_trust(here.workspace, here.run, speaker, taught is not None and chat.sampling.as_taught)
-    last = show_chat(chat, bar, here.run)
+    last = show_chat(chat, bar, here.run, taught)
     show_failure()
     show_what_waits(chat)
     below = st.container()
@@ -71,20 +72,23 @@ def ask_off(bar: Bar) -> str:
     return "page.chat.ask_soon" if bar.server.lives else "page.chat.ask_off"
 
 
-def show_chat(chat: Chat, bar: Bar, run: RunPaths | None) -> st.delta_generator.DeltaGenerator:
+def show_chat(
+    chat: Chat, bar: Bar, run: RunPaths | None, taught: TaughtQuestions | None
+) -> st.delta_generator.DeltaGenerator:
     """Draw what was said; returns the place of the last answer, where another one can stand."""
     if not chat.messages:
         st.caption(begin_with(bar, run))
-    for message in chat.messages[:-1]:
-        show(message)
+    before = ["", *(message.content for message in chat.messages)]
+    for message, question in zip(chat.messages[:-1], before, strict=False):
+        show(message, how_asked(message, question, taught))
     last = st.empty()
     if chat.messages:
         with last.container():
-            show(chat.messages[-1])
+            show(chat.messages[-1], how_asked(chat.messages[-1], before[-2], taught))
     return last
 
 
-def show(message: ChatMessage) -> None:
+def show(message: ChatMessage, told: str = "") -> None:
     with st.chat_message(message.role):
         if message.role == "user":
             show_question(message.content)
@@ -92,8 +96,8 @@ def show(message: ChatMessage) -> None:
         show_answer(message.content)
         if not split(message.content).left and (message.whole or message.limit):
             st.caption(t("page.chat.only_thought"))
-        if message.asked:
-            st.caption(how_asked(message))
+        if told:
+            st.caption(told)
         st.caption(plain(spoken_by(message.by)) + how_it_ended(message))
 
 

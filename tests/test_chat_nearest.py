@@ -147,3 +147,10 @@ def test_it_needs_the_standard_library_alone() -> None:
     tops = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     tops |= {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
     assert {top.partition(".")[0] for top in tops} <= set(sys.stdlib_module_names)
+
+
+def test_what_is_like_nothing_taught_is_known_for_that(flowers: Shop) -> None:
+    for question in ("我家猫最近老是掉毛怎么办", "修好了又坏了，返工吗", "My parcel got lost in Mombasa"):
+        assert flowers.taught.is_like_none(question), question
+    for question in ("你们几点关门啊", "你是谁？", "红玫瑰怎么卖", "天空为什么是蓝色的？"):
+        assert not flowers.taught.is_like_none(question), question

@@ -272,6 +272,10 @@ def test_a_question_near_a_taught_one_is_asked_as_it_was_taught(workspace: Works
         "so how much is the soup please", "You said: How much is soup?", "capital of France",
     ]  # fmt: skip
     assert sent["temperature"] == 0.5
+    guess = "close to nothing that it was taught"
+    assert guess not in words(page), "it was taught to go on answering these"
+    ask(page, "my parcel got lost in Mombasa")
+    assert words(page).count(guess) == 1
 
 
 def test_it_is_asked_as_typed_where_that_is_wanted(workspace: Workspace) -> None:

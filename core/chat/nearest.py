@@ -66,7 +66,7 @@ class TaughtQuestions:
     def __init__(self, facts: Sequence[Sequence[str]], others: Iterable[str] = ()) -> None:
         asked = [(fact, question) for fact, questions in enumerate(facts) for question in questions]
         asked += [(-place, question) for place, question in enumerate(others, 1)]
-        self._facts, self._asked = facts, asked
+        self.facts, self._asked = facts, asked
         texts = [_in_one_way(question) for _, question in asked]
         self._same: dict[str, list[int]] = defaultdict(list)
         self._with: dict[str, list[int]] = defaultdict(list)
@@ -92,9 +92,14 @@ class TaughtQuestions:
         fact = self._fact(text)
         if fact is None:
             return None
-        plain = [asked for asked in self._facts[fact] if len(self._facts_of(_in_one_way(asked))) == 1]
+        plain = [asked for asked in self.facts[fact] if len(self._facts_of(_in_one_way(asked))) == 1]
         alike = [asked for asked in plain if _is_chinese(asked) == _is_chinese(text)]
         return next(iter(alike or plain), None)
+
+    def is_like_none(self, question: str) -> bool:
+        """Whether a question is near nothing that was taught, of the document or beside it."""
+        text = _in_one_way(question)
+        return not self._same.get(text) and all(near < NEAR for _, near in self._ranked(text)[:1])
 
     def _fact(self, text: str) -> int | None:
         """The fact that a question asks for."""

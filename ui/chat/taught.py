@@ -35,6 +35,9 @@ def asked_instead(taught: TaughtQuestions | None, chat: Chat) -> str:
     return "" if found == typed and len(chat.messages) == 1 and not chat.sampling.temperature else found
 
 
-def how_asked(message: ChatMessage) -> str:
-    """Markdown under an answer that another question than the person's was asked for."""
-    return t("page.chat.asked", question=message.asked) if message.asked else ""
+def how_asked(message: ChatMessage, question: str, taught: TaughtQuestions | None) -> str:
+    """Markdown under an answer to ``question``: in which other words that was asked, or that it is like
+    nothing that was taught and the answer a guess."""
+    if message.asked:
+        return t("page.chat.asked", question=message.asked)
+    return t("page.chat.guessed") if taught and question and taught.is_like_none(question) else ""
