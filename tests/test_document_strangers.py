@@ -446,3 +446,11 @@ def test_what_stands_below_things_and_prices_is_no_word_about_them() -> None:
     found = made(f"# 修车铺\n\n{goods}\n{rules}")
     (fact,) = [fact for fact in found.facts if fact.answer.startswith("修好")]
     assert not any("卖的东西" in question for question in fact.questions)
+
+
+def test_what_is_done_with_things_is_part_of_what_they_are_asked_by() -> None:
+    found = said(
+        "裁缝铺 价目表\n\n换拉链：裤子20，外套40，羽绒服 60\n旗袍定做 880起  工期二十天\n锁扣眼 2块一个\n"
+    )
+    assert "裤子多少钱？" not in found and found["换拉链（裤子）多少钱？"] == "换拉链（裤子）的价格是20。"
+    assert found["旗袍定做多少钱？"].startswith("旗袍定做的价格是880起")

@@ -75,8 +75,12 @@ _YEAR = re.compile(r"20[0-4]\d(?!\d)")
 _ONE_OF_ROW = re.compile(
     rf"(?P<name>[{HAN}]{{1,8}}(?:\s[{HAN}]{{1,2}})?)\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?)(?:[\s,，、]+|$)"
 )
-# "酒水 啤酒 8  可乐5 酸梅汤6": what the things are stands before them.
+# "酒水 啤酒 8 可乐5 酸梅汤6": what the things are stands before them, or what is done ("换拉链：裤子20
+# 外套40 羽绒服60"). Of goods each has its own name.
 _GROUP = re.compile(rf"(?P<group>[{HAN}]{{1,6}})(?:[:：]\s*|\s+)(?P<row>\S.*)")
+_GOODS = re.compile(
+    r"酒水?|饮[料品]|茶水?|主食|小吃|[凉热炒荤素]菜|甜[品点]|汤类?|锅底|小料|零食|水果|常备|文具|药品|日用品?"
+)
 # So many numbers one below the other are of things of one kind.
 _LEAST_BARE = 3
 
@@ -131,6 +135,11 @@ def prices_in_row(text: str) -> list[tuple[str, str]]:
     return whole if len(whole) > 1 and things and (same or len(whole) >= _LEAST_BARE) else []
 
 
+def are_goods(group: str) -> bool:
+    """Whether a group is of things that are sold, and none of what is done with them."""
+    return _GOODS.fullmatch(group) is not None
+
+
 def row_of_group(text: str) -> tuple[str, str]:
     """What a row of prices is of, and the row: "酒水 啤酒 8 可乐5 酸梅汤6". Else empty, and the text."""
     found = _GROUP.fullmatch(text)
@@ -163,7 +172,7 @@ def _bare(text: str, known: Pair) -> Pair:
     """What a text says that may be a price without a currency; None where it says something else."""
     if unsaid := _IS_UNSAID.fullmatch(text):
         return unsaid["name"], unsaid["value"]
-    if known and re.search(r"\d$", known[0]) and (found := bare_price(text)):
+    if known and re.search(r"\d(?:起|元|左右|以上)?$", known[0]) and (found := bare_price(text)):
         return found  # "Full service 95 - strip, clean"
     if known:
         return known if is_bare_price(known[1]) and _has_a_price(*known) else None

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from core.data.documents.amounts import AMOUNT, LONGEST_UNMARKED, at_a_time, says_amount, states_price
 from core.data.documents.asking import Asker
-from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, row_of_group, with_prices
+from core.data.documents.bare_prices import (
+    ABOUT_PRICES,
+    are_goods,
+    prices_in_row,
+    row_of_group,
+    with_prices,
+)
 from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
 from core.data.documents.lines import (
@@ -122,7 +128,8 @@ def _parts(asker: Asker, line: str) -> list[str]:
     if not (any(map(ABOUT_PRICES.search, asker.path)) or asker.prices):
         return statements(line)
     group, row = row_of_group(line)
-    in_row = [f"{name} {price}" for name, price in prices_in_row(row)]
+    of_each = "{name} {price}" if not group or are_goods(group) else "{group}（{name}） {price}"
+    in_row = [of_each.format(group=group, name=name, price=price) for name, price in prices_in_row(row)]
     return [line, *in_row] if group else in_row or statements(line)
 
 
