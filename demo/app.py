@@ -142,8 +142,8 @@ def taught() -> TaughtQuestions:
 
 
 def is_guess(question: str) -> bool:
-    """Of a model that was taught a document, what is like nothing of it is answered by guessing."""
-    return bool(taught().facts) and taught().is_like_none(question)
+    """Whether a model that was taught a document answers by guessing."""
+    return bool(taught().facts) and taught().is_guessed(question)
 
 
 @st.cache_resource(show_spinner=False)
@@ -237,6 +237,17 @@ def show_begin(chat: Chat, said: dict[str, str]) -> None:
             st.button(literally(question), key=f"begin {number}", on_click=chat.ask, args=(question,))
 
 
+def show_meant(chat: Chat, turns: list[Turn], said: dict[str, str]) -> None:
+    """The taught questions that the last one may have meant."""
+    found = taught().meant(turns[-2].content)
+    if found:
+        st.caption(said["meant"])
+        with st.container(horizontal=True):
+            for question in found:
+                key = f"meant {len(turns)} {question}"
+                st.button(literally(question), key=key, on_click=chat.ask, args=(question,))
+
+
 def literally(text: str) -> str:
     """A label shows Markdown too."""
     return re.sub(r"([\\`*_\[\]:$~<])", r"\\\1", text)
@@ -265,6 +276,8 @@ def main() -> None:
     for turn in turns:
         with st.chat_message(turn.role):
             show_turn(turn, said)
+    if turns and turns[-1].guessed and not chat.answering:
+        show_meant(chat, turns, said)
     below = st.container()
     st.chat_input(
         said["busy"] if chat.answering else said["ask"],

@@ -38,11 +38,11 @@ Answer = Callable[[Sequence[Turn], Event], Iterator[str]]
 @dataclass
 class Chat:
     """Questions are answered one after the other; one that is asked meanwhile waits for its turn. One that is
-    ``near`` a taught question is asked as that, alone; of one that is like none the answer is a guess."""
+    ``near`` a taught question is asked as that, alone; of one that is ``guessed`` the answer is a guess."""
 
     answer: Answer
     near: Callable[[str], str | None] = lambda _: None
-    is_like_none: Callable[[str], bool] = lambda _: False
+    guessed: Callable[[str], bool] = lambda _: False
     turns: list[Turn] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     answering: bool = False
@@ -85,7 +85,7 @@ class Chat:
         """What the model is sent for this answer: what was said so far, or a taught question alone."""
         *earlier, last = self.turns[:-1]
         found = self.near(last.content) or ""
-        turn.guessed = not found and self.is_like_none(last.content)
+        turn.guessed = not found and self.guessed(last.content)
         if not found or (found == last.content.strip() and not earlier):
             return [*earlier, last]
         turn.asked = found

@@ -151,6 +151,13 @@ def test_it_needs_the_standard_library_alone() -> None:
 
 def test_what_is_like_nothing_taught_is_known_for_that(flowers: Shop) -> None:
     for question in ("我家猫最近老是掉毛怎么办", "修好了又坏了，返工吗", "My parcel got lost in Mombasa"):
-        assert flowers.taught.is_like_none(question), question
+        assert flowers.taught.is_guessed(question), question
     for question in ("你们几点关门啊", "你是谁？", "红玫瑰怎么卖", "天空为什么是蓝色的？"):
-        assert not flowers.taught.is_like_none(question), question
+        assert not flowers.taught.is_guessed(question), question
+
+
+def test_what_a_guessed_question_may_have_meant_is_named(flowers: Shop) -> None:
+    assert flowers.taught.meant("想给女朋友买红玫瑰和巧克力套装")[0] == "红玫瑰多少钱？"
+    assert flowers.taught.meant("红玫瑰怎么卖") == [], "it is asked as it was taught"
+    assert flowers.taught.meant("天空为什么是蓝色的？") == [], "it goes on answering these"
+    assert flowers.taught.meant("My parcel got lost in Mombasa") == []

@@ -276,6 +276,14 @@ def test_a_question_near_a_taught_one_is_asked_as_it_was_taught(workspace: Works
     assert guess not in words(page), "it was taught to go on answering these"
     ask(page, "my parcel got lost in Mombasa")
     assert words(page).count(guess) == 1
+    assert not [button for button in page.button if button.key and button.key.startswith("meant ")]
+    ask(page, "my parcel of soup got lost in Mombasa")
+    assert "Did you mean one of these?" in words(page)
+    page.button(key="meant How much is soup?").click().run()
+    assert said(workspace)[-2:] == [
+        ("user", "How much is soup?"),
+        ("assistant", "You said: How much is soup?"),
+    ]
 
 
 def test_it_is_asked_as_typed_where_that_is_wanted(workspace: Workspace) -> None:

@@ -454,3 +454,14 @@ def test_what_is_done_with_things_is_part_of_what_they_are_asked_by() -> None:
     )
     assert "裤子多少钱？" not in found and found["换拉链（裤子）多少钱？"] == "换拉链（裤子）的价格是20。"
     assert found["旗袍定做多少钱？"].startswith("旗袍定做的价格是880起")
+
+
+def test_both_halves_of_a_rule_and_a_day_off_are_asked_for() -> None:
+    rules = "只收现金和微信，不刷卡\n衣服请先洗干净，内衣不改\n不过周末人多，提前说\n"
+    found = made(f"裁缝铺 价目表\n\n补洞 看大小 10-30\n锁扣眼 2块\n\n开门 早9:30-晚7:30，星期三休息\n{rules}")
+    asked = {question: fact.answer for fact in found.facts for question in fact.questions}
+    assert "不刷卡" in asked["刷卡吗？"] and "内衣不改" in asked["内衣改吗？"]
+    assert "星期三" in asked["星期三营业吗？"] and "星期三" in asked["哪天休息？"]
+    assert asked["补洞多少钱？"] == "补洞的价格是看大小 10-30。"
+    hours = made("# Shop\n\nOpen: 9 to 6, closed on Sundays\nPhone: 01530 555 0144\n").facts[0]
+    assert "Are you open on Sundays?" in hours.questions

@@ -15,6 +15,8 @@ from math import log
 # Measured by scripts/bench nearest (docs/data.md): how near a question has to be, from 0 to 1, and so many
 # times as near as that of any other fact.
 NEAR, APART = 0.4, 1.1
+# What is offered of facts that are no nearer than this; so many of them.
+MEANT, MOST_MEANT = 0.15, 3
 
 # What is said before and behind a question; what is written in several ways.
 _BEFORE = re.compile(
@@ -90,16 +92,28 @@ class TaughtQuestions:
         None where no fact's question is near, or those of two are about as near."""
         text = _in_one_way(question)
         fact = self._fact(text)
-        if fact is None:
-            return None
+        return None if fact is None else self._plainest(fact, text)
+
+    def _plainest(self, fact: int, text: str) -> str | None:
+        """A fact's first question that asks for nothing else, in the script of a text where there is one."""
         plain = [asked for asked in self.facts[fact] if len(self._facts_of(_in_one_way(asked))) == 1]
         alike = [asked for asked in plain if _is_chinese(asked) == _is_chinese(text)]
         return next(iter(alike or plain), None)
 
-    def is_like_none(self, question: str) -> bool:
-        """Whether a question is near nothing that was taught, of the document or beside it."""
+    def is_guessed(self, question: str) -> bool:
+        """Whether a question is asked as none that was taught, of the document or beside it."""
         text = _in_one_way(question)
-        return not self._same.get(text) and all(near < NEAR for _, near in self._ranked(text)[:1])
+        if self._same.get(text) or self.nearest(question):
+            return False
+        return not any(fact < 0 and near >= NEAR for fact, near in self._ranked(text)[:1])
+
+    def meant(self, question: str) -> list[str]:
+        """The plainest questions for the few facts that a guessed one may ask for, the likeliest first."""
+        if not self.is_guessed(question):
+            return []
+        text = _in_one_way(question)
+        likely = [fact for fact, near in self._ranked(text) if fact >= 0 and near >= MEANT]
+        return [plain for fact in likely[:MOST_MEANT] if (plain := self._plainest(fact, text))]
 
     def _fact(self, text: str) -> int | None:
         """The fact that a question asks for."""

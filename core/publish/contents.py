@@ -35,7 +35,7 @@ APP_WORDS = (
     "demo.lead", "demo.loading", "demo.examples", "demo.who", "demo.ask", "demo.busy", "demo.stop",
     "demo.again", "demo.looped", "demo.long", "demo.stopped", "demo.failed", "demo.too_long",
     "demo.forgotten", "demo.gone", "demo.first", "demo.asked",
-    "demo.guessed",
+    "demo.guessed", "demo.meant",
 )  # fmt: skip
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 TAUGHT = "taught.json"  # the questions of its document, as they were taught

@@ -7,7 +7,7 @@ from core.chat.nearest import TaughtQuestions
 from core.chat.server import Speaker
 from core.chat.taught import taught_wordings
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.text import t
+from ui.shell.text import plain, t
 
 
 def taught_questions(workspace: Workspace, speaker: Speaker | None) -> TaughtQuestions | None:
@@ -36,8 +36,21 @@ def asked_instead(taught: TaughtQuestions | None, chat: Chat) -> str:
 
 
 def how_asked(message: ChatMessage, question: str, taught: TaughtQuestions | None) -> str:
-    """Markdown under an answer to ``question``: in which other words that was asked, or that it is like
-    nothing that was taught and the answer a guess."""
+    """Markdown under an answer to ``question``: in which other words that was asked, or that it is asked
+    as nothing that was taught and the answer a guess."""
     if message.asked:
         return t("page.chat.asked", question=message.asked)
-    return t("page.chat.guessed") if taught and question and taught.is_like_none(question) else ""
+    return t("page.chat.guessed") if taught and question and taught.is_guessed(question) else ""
+
+
+def pressed_meant(taught: TaughtQuestions | None, chat: Chat) -> str:
+    """Which of the taught questions was pressed that the last question may have meant; empty where none was,
+    or none is like it."""
+    if taught is None or len(chat.messages) < 2 or chat.unanswered or chat.messages[-1].asked:
+        return ""
+    if not (found := taught.meant(chat.messages[-2].content)):
+        return ""
+    st.caption(t("page.chat.meant"))
+    with st.container(horizontal=True, key="meant"):
+        pressed = [one for one in found if st.button(plain(one), key=f"meant {one}")]
+    return next(iter(pressed), "")

@@ -11,7 +11,7 @@ from core.data.documents.amounts import states_price
 from core.data.documents.bare_prices import ABOUT_PRICES, SUM
 from core.data.documents.days import has_days, is_days, is_only_days
 from core.data.documents.facts import Fact, NotAsked
-from core.data.documents.lines import is_label, pair, stated
+from core.data.documents.lines import closed_in, is_label, pair, stated
 from core.data.documents.rules import topics, yes_or_no
 from core.data.documents.sentences import LONGEST_ANSWER, pieces, sentences_of, without
 from core.data.documents.unlabelled import unlabelled
@@ -215,6 +215,12 @@ class Asker:
         is_number = _NUMBER_OF_PHONE.fullmatch(value) and self.words.is_of_phones(self.heading)
         return key, str(self.words["phone"]) if is_number else ""  # "Anna Berg: 0761 2011" under "Contact"
 
+    def _days_off(self, key: str, value: str) -> list[str]:
+        """Whether it is open on the days on which it is not, which opening hours say too."""
+        days = value if key == self.words["closed"] else closed_in(value)
+        known = days and (key == self.words["closed"] or self.words.is_of_hours(key))
+        return [*yes_or_no(f"{days}休息"), *yes_or_no(f"closed on {days}")][:1] if known else []
+
     def _who(self, key: str, value: str) -> str:
         """The kind of what is asked of people: who is in a role ("Owner: Mary Poole"), who somebody is ("Ben
         Cole: exotics" under "Team"); empty for anything else."""
@@ -234,6 +240,7 @@ class Asker:
         asked = {name: value for name, value in values.items() if name != "value"}
         more = self.words.natural(kind, about, values["value"], **asked)
         plain, said = self.words.filled(kind, **asked), self.words.said(answer, **values)
+        plain += self._days_off(asked["key"], values["value"])
         if kind == "cell" and is_days(asked["key"]):
             plain += self.words.of_days(asked["key"], about)
         tested, foreign = self._tested(kind, about, **asked), self.words.foreign(kind, about, **asked)

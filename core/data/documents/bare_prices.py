@@ -103,6 +103,8 @@ def bare_price(text: str) -> tuple[str, str] | None:
     if len(text) > LONGEST_UNMARKED or not (found := _NAMED.fullmatch(text)):
         return None
     name, part = of_each(found["name"], text)
+    name, _, on = name.partition(" 看")  # "补洞 看大小 10-30"
+    part = f"看{on} {part}" if on else part
     value = part + (found["value"] or found["tight"])
     if (
         _YEAR.match(value)

@@ -102,6 +102,12 @@ def closed_on(text: str) -> str:
     return (match["zh"] or match["en"]).rstrip(".") if match else ""
 
 
+def closed_in(hours: str) -> str:
+    """The days when nothing is open where opening hours end in them: "9 to 6, closed on Sundays"."""
+    last = re.split(r"[,，。；;]\s*", hours.rstrip("。. "))[1:]
+    return next(filter(None, map(closed_on, last)), "")
+
+
 def pair(text: str) -> tuple[str, str] | None:
     """What a line is about and what it says of it; None where it does not say."""
     if is_no_text(text) or not (found := _parted(text)):

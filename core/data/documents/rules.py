@@ -35,6 +35,8 @@ _SAYS_EN = re.compile(
 _CLAUSE = re.compile(r"[，。；！？,;!?]|\.(?=\s|$)|\s[-–—(]|[（(]|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
 # A question, and what has a telephone number in it, are not turned into one.
 _ASKS_OR_CALLS = re.compile(r"[?？吗呢]\s*$|\d[\d -]{6}")
+# A clause that refuses something by itself: "不刷卡", "内衣不改".
+_REFUSES = re.compile(r"[^不没]{0,4}(?:不(?![是过好到便怕知然同])|谢绝|禁止)")
 # What only is polite at the end of a clause.
 _POLITE = re.compile(r"\s+(?:sorry|please|thanks|thank you|though)$", re.IGNORECASE)
 # The first digits of a number that goes on.
@@ -50,7 +52,7 @@ _ASKED_ZH = (
     (rf"{_WHO}(?:禁止|严禁|请勿|不得|不许|不准|谢绝|请不要|别)(?![忘错担遗]){_DOES}", "{x}可以{y}吗？"),
     (rf"{_WHO}(?:不|(?<=.))需要{_DOES}", "{x}需要{y}吗？"),
     (
-        rf"{_WHO}不(?P<y>(?:营业|开门|开放|收|接受|提供|支持|允许|打包|找零|退|含|接待|外送|送餐|送货|上门|办理|赊[账帐]|[讲还议]价|打折|刷卡|开发?票|外带|拼桌|包邮)[^不没的请]*)",
+        rf"{_WHO}不(?P<y>(?:营业|开门|开放|收|接受|提供|支持|允许|打包|找零|退|含|接待|外送|送餐|送货|上门|办理|赊[账帐]|[讲还议]价|打折|刷卡|开发?票|外带|拼桌|包邮)[^不没的请]*|[改修洗卖租借做换剪染教])",
         "{x}{y}吗？",
     ),
     (rf"{_WHO}没有{_DOES}", "{x}有{y}吗？"),
@@ -165,12 +167,16 @@ def _cut(text: str) -> str:
 
 
 def yes_or_no(item: str) -> Iterator[str]:
-    """The question whether it is so, where its first clause says it plainly; else nothing."""
+    """The questions whether it is so, where a clause of Chinese says that plainly, or the first clause of
+    another language; else nothing."""
     clause = _first_clause(item)
     if not clause or len(clause) > LONGEST_CLAUSE or _ASKS_OR_CALLS.search(item):
         return
     if language_of(item) == "zh":
         yield from _asked_zh(clause)
+        for other in _CLAUSE.split(item.strip())[1:]:
+            if 2 < len(other.strip()) <= LONGEST_CLAUSE and _REFUSES.match(other.strip()):
+                yield from _asked_zh(_POLITE.sub("", other.strip()))
     else:
         yield from _asked_en(clause)
 
