@@ -16,7 +16,7 @@ from ui.chat.begin import begin_with, pressed_question
 from ui.chat.keeping import show_what_waits, waiting
 from ui.chat.server import Bar, by, server_bar, spoken_by
 from ui.chat.sidebar import chat_list
-from ui.chat.taught import asked_instead, how_asked, pressed_meant, taught_questions
+from ui.chat.taught import asked_instead, how_asked, or_meant, taught_questions
 from ui.chat.trust import show_trust
 from ui.shell.frame import Here, open_page, shown_errors
 from ui.shell.text import plain, spoken, t
@@ -51,8 +51,7 @@ def chat_page(here: Here) -> None:
         with last.container():
             question = pressed_question(here.run, speaker) or question
     else:
-        with below:
-            question = pressed_meant(taught, chat) or question
+        question = or_meant(below.empty(), taught, chat, question)
     if question:
         message = ChatMessage("user", question)
         chat = waiting(chat).keep(here.workspace, chat, lambda found: found.said(message))

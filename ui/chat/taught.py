@@ -1,6 +1,7 @@
 """A question as a person puts it, and the taught one that is asked in its place."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.chat.history import Chat, ChatMessage
 from core.chat.nearest import TaughtQuestions
@@ -43,14 +44,20 @@ def how_asked(message: ChatMessage, question: str, taught: TaughtQuestions | Non
     return t("page.chat.guessed") if taught and question and taught.is_guessed(question) else ""
 
 
-def pressed_meant(taught: TaughtQuestions | None, chat: Chat) -> str:
-    """Which of the taught questions was pressed that the last question may have meant; empty where none was,
-    or none is like it."""
-    if taught is None or len(chat.messages) < 2 or chat.unanswered or chat.messages[-1].asked:
-        return ""
-    if not (found := taught.meant(chat.messages[-2].content)):
-        return ""
-    st.caption(t("page.chat.meant"))
-    with st.container(horizontal=True, key="meant"):
-        pressed = [one for one in found if st.button(plain(one), key=f"meant {one}")]
-    return next(iter(pressed), "")
+def or_meant(
+    place: DeltaGenerator, taught: TaughtQuestions | None, chat: Chat, question: str | None
+) -> str | None:
+    """The ``question`` that was typed, or the one that was pressed of those that the last question may have
+    meant; they stand in that ``place`` until something is asked."""
+    last = chat.messages[-2:]
+    if taught is None or len(last) < 2 or chat.unanswered or last[1].asked or question:
+        return question
+    if not (found := taught.meant(last[0].content)):
+        return None
+    with place.container():
+        st.caption(t("page.chat.meant"))
+        with st.container(horizontal=True, key="meant"):
+            pressed = [one for one in found if st.button(plain(one), key=f"meant {one}")]
+    if pressed:
+        place.empty()
+    return next(iter(pressed), None)
