@@ -84,7 +84,7 @@ def pattern(text: ast.JoinedStr) -> str:
 def leaves(kind: type[TuneboardError] = TuneboardError) -> Iterator[type[TuneboardError]]:
     for one in kind.__subclasses__():
         yield from leaves(one)
-    if kind.key:
+    if kind.key and kind.__module__.startswith("core."):  # a test of the same process may have made another
         yield kind
 
 
