@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 
 # Measured by scripts/bench nearest (docs/data.md): how near a question has to be, from 0 to 1, and so many
@@ -17,6 +19,7 @@ from math import log
 NEAR, APART = 0.4, 1.1
 # What is offered of facts that are no nearer than this; so many of them.
 MEANT, MOST_MEANT = 0.15, 3
+REMEMBERED = 1024
 
 # What is said before and behind a question; what is written in several ways.
 _BEFORE = re.compile(
@@ -61,6 +64,16 @@ _CHINESE = re.compile(r"[\u2e80-\u9fff]")
 _PIECES = re.compile(r"周[一二三四五六日末]|[a-z]+|\d+(?:[.:]\d+)*|[^\W\d_]")
 
 
+@dataclass(frozen=True)
+class Match:
+    """What a question comes to: the taught one that is ``nearest``; else whether the answer is ``guessed``,
+    and the taught ones that may have been ``meant``."""
+
+    nearest: str | None = None
+    guessed: bool = False
+    meant: tuple[str, ...] = ()
+
+
 class TaughtQuestions:
     """The questions of each fact as they were taught. ``others``: what was taught beside them and is about
     something else; what is nearer to one of these is no question of a fact."""
@@ -86,47 +99,53 @@ class TaughtQuestions:
             for gram, places in self._with.items()
         }
         self._sizes = [self._weight(_grams(text)) for text in texts]
+        self._plain: list[list[str]] = [[] for _ in facts]
+        for (fact, question), text in zip(asked, texts, strict=True):
+            if fact >= 0 and len({asked[place][0] for place in self._same[text]}) == 1:
+                self._plain[fact].append(question)
+        # A page asks anew of all that was said each time it is drawn.
+        self._match = lru_cache(REMEMBERED)(self._compare)
 
     def nearest(self, question: str) -> str | None:
         """The plainest taught question for the fact that is asked for, in the same script where there is one;
         None where no fact's question is near, or those of two are about as near."""
-        text = _in_one_way(question)
-        fact = self._fact(text)
-        return None if fact is None else self._plainest(fact, text)
-
-    def _plainest(self, fact: int, text: str) -> str | None:
-        """A fact's first question that asks for nothing else, in the script of a text where there is one."""
-        plain = [asked for asked in self.facts[fact] if len(self._facts_of(_in_one_way(asked))) == 1]
-        alike = [asked for asked in plain if _is_chinese(asked) == _is_chinese(text)]
-        return next(iter(alike or plain), None)
+        return self._match(question).nearest
 
     def is_guessed(self, question: str) -> bool:
         """Whether a question is asked as none that was taught, of the document or beside it."""
-        text = _in_one_way(question)
-        if self._same.get(text) or self.nearest(question):
-            return False
-        return not any(fact < 0 and near >= NEAR for fact, near in self._ranked(text)[:1])
+        return self._match(question).guessed
 
     def meant(self, question: str) -> list[str]:
         """The plainest questions for the few facts that a guessed one may ask for, the likeliest first."""
-        if not self.is_guessed(question):
-            return []
-        text = _in_one_way(question)
-        likely = [fact for fact, near in self._ranked(text) if fact >= 0 and near >= MEANT]
-        return [plain for fact in likely[:MOST_MEANT] if (plain := self._plainest(fact, text))]
+        return [*self._match(question).meant]
 
-    def _fact(self, text: str) -> int | None:
-        """The fact that a question asks for."""
-        if same := self._facts_of(text):
-            return max(same) if len(same) == 1 and max(same) >= 0 else None
+    def _compare(self, question: str) -> Match:
+        text = _in_one_way(question)
+        if same := {self._asked[place][0] for place in self._same.get(text, ())}:
+            alone = max(same) if len(same) == 1 and max(same) >= 0 else None
+            return Match(None if alone is None else self._plainest(alone, text))
+        ranked = self._ranked(text)
+        fact = self._fact(text, ranked)
+        if fact is not None and (plain := self._plainest(fact, text)):
+            return Match(plain)
+        if any(fact < 0 and near >= NEAR for fact, near in ranked[:1]):
+            return Match()
+        likely = [fact for fact, near in ranked if fact >= 0 and near >= MEANT][:MOST_MEANT]
+        plain_ones = (self._plainest(fact, text) for fact in likely)
+        return Match(guessed=True, meant=tuple(filter(None, plain_ones)))
+
+    def _fact(self, text: str, ranked: Sequence[tuple[int, float]]) -> int | None:
+        """The fact that a question asks for in other words."""
         if not self._can_be_of_a_fact(text):
             return None
-        (fact, near), *others = [*self._ranked(text)[:2], (-1, 0.0)]
+        (fact, near), *others = [*ranked[:2], (-1, 0.0)]
         return fact if fact >= 0 and near >= NEAR and near >= APART * others[0][1] else None
 
-    def _facts_of(self, text: str) -> set[int]:
-        """Those that are asked for in these very words."""
-        return {self._asked[place][0] for place in self._same.get(text, ())}
+    def _plainest(self, fact: int, text: str) -> str | None:
+        """A fact's first question that asks for nothing else, in the script of a text where there is one."""
+        plain = self._plain[fact]
+        alike = (asked for asked in plain if _is_chinese(asked) == _is_chinese(text))
+        return next(alike, next(iter(plain), None))
 
     def _ranked(self, text: str) -> list[tuple[int, float]]:
         """The facts and how near their nearest question is, the nearest first."""

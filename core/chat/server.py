@@ -79,6 +79,11 @@ class Speaker:
     precision: str = ""
 
     @property
+    def made_in(self) -> str:
+        """The run that made it; empty for a base, and for a model that no run was asked about."""
+        return "" if self.kind == "base" else self.run or ""
+
+    @property
     def id(self) -> str:
         """The same model is the same text in every tab."""
         return f"{self.kind}:{self.run or ''}:{self.model}"

@@ -56,7 +56,7 @@ def keep_document(workspace: Workspace, content: bytes, name: str) -> Upload:
     NotWritable, OSError."""
     with _unnamed(workspace) as unchecked:
         unchecked.write_bytes(content)
-        if suffix_of(name) not in {one.removeprefix(".") for one in DOCUMENTS}:
+        if f".{suffix_of(name)}" not in DOCUMENTS:
             refuse_foreign(unchecked, PurePath(name).name)
         read_markdown(unchecked, name)
         kept = Upload(hashlib.sha256(content).hexdigest(), suffix_of(name), PurePath(name).name, 0)

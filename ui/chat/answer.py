@@ -88,7 +88,7 @@ def answer(
 
 def _keep_chatted(workspace: Workspace, speaker: Speaker | None) -> None:
     """Its run's chat is done once what it has made has said something; a full disk keeps nobody from that."""
-    if speaker and speaker.run and speaker.kind != "base":
+    if speaker and speaker.made_in:
         with suppress(TuneboardError, OSError):
             keep_chatted(workspace, speaker.run)
 

@@ -25,7 +25,7 @@ def pressed_question(run: RunPaths | None, speaker: Speaker) -> str:
     """The question that was pressed of a few: as the chat on a stick offers them where this run's model was
     taught a document, else of those that it answered rightly, in the page's language first; empty where none
     was, or where none is known."""
-    if run is None or not _is_of(run, speaker):
+    if run is None or speaker.made_in != run.id:
         return ""
     found = _of_document(run) or _answered(run, run.id, _changed(run), language())
     with st.container(horizontal=True, key="begin"):
@@ -44,11 +44,8 @@ def begin_with(bar: Bar, run: RunPaths | None) -> str:
 
 def _has_document(run: RunPaths | None, speaker: Speaker | None) -> bool:
     """Whether questions of a document are among those that are offered."""
-    return run is not None and speaker is not None and _is_of(run, speaker) and bool(_of_document(run))
-
-
-def _is_of(run: RunPaths, speaker: Speaker) -> bool:
-    return speaker.run == run.id and speaker.kind != "base"
+    made = run is not None and speaker is not None and speaker.made_in == run.id
+    return made and bool(_of_document(run))
 
 
 def _of_document(run: RunPaths) -> list[str]:

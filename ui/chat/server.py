@@ -86,7 +86,7 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
         key = "page.chat.not_made" if run else "page.chat.no_model"
         st.info(spoken_of(run, key) if run else t(key), icon=":material/info:")
         link_to("start", t("making.to_start" if run else "frame.to_start"), run)
-    made = run is not None and any(one.run == run.id and one.kind != "base" for one in offered)
+    made = run is not None and any(one.made_in == run.id for one in offered)
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="server"):
         names = told_apart(offered)

@@ -14,9 +14,9 @@ from ui.shell.text import plain, t
 def taught_questions(workspace: Workspace, speaker: Speaker | None) -> TaughtQuestions | None:
     """What this model was taught to be asked of a document; None for a base, and for one that was taught
     none."""
-    if speaker is None or speaker.kind == "base" or not speaker.run:
+    if speaker is None or not speaker.made_in:
         return None
-    run = workspace.run(speaker.run)
+    run = workspace.run(speaker.made_in)
     return _read(run, run.id, run.data.stat().st_mtime_ns) if run.data.exists() else None
 
 

@@ -19,7 +19,7 @@ from ui.shell.text import language, plain, t, together
 def show_trust(workspace: Workspace, run: RunPaths | None, speaker: Speaker, as_taught: bool) -> None:
     """One line where this run's test saw facts of its data answered wrongly, or its base does not speak the
     language that they are in. ``as_taught``: what is near a taught question is asked as that."""
-    if run is None or speaker.run != run.id or speaker.kind == "base" or not run.result.exists():
+    if run is None or speaker.made_in != run.id or not run.result.exists():
         return
     wrong, poor = _said(workspace, run, run.id, run.result.stat().st_mtime_ns, language())
     of_poor = "page.chat.poor" if as_taught else "page.start.base.poor.file"

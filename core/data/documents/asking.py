@@ -181,6 +181,12 @@ class Asker:
         kind = self._who(key, value) or kind
         self._ask(kind, "value_answer", line, key, key=key, value=value)
 
+    def unlabelled(self, text: str, line: int, among_rules: bool = False) -> bool:
+        """Ask for what everybody would label by that label; whether it is such."""
+        if about := unlabelled(text, among_rules):
+            self.value(str(self.words[about]), text, line)
+        return about is not None
+
     def _is_price(self, key: str, value: str, column: str) -> bool:
         of_prices = ABOUT_PRICES.search(column or key) is not None
         if FREE.fullmatch(value.partition("，")[0]):
@@ -262,8 +268,7 @@ class Asker:
         """Each item of a list of sentences by itself, beside the list as a whole."""
         asked_by: set[str] = set()
         for item, line in items:
-            if about := unlabelled(item, among_rules=True):
-                self.value(str(self.words[about]), item, line)
+            self.unlabelled(item, line, among_rules=True)
             topic = next((one for one in topics(item) if one not in asked_by), "")
             more = [*yes_or_no(item)]
             if topic:

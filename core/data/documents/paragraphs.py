@@ -27,7 +27,6 @@ from core.data.documents.lines import (
 from core.data.documents.marks import LONGEST_KEY, label_end
 from core.data.documents.rules import is_of_sentences, says, yes_or_no
 from core.data.documents.sentences import are_own, goes_on
-from core.data.documents.unlabelled import unlabelled
 from core.data.documents.wordings import HAN
 from core.wording import say
 
@@ -190,10 +189,8 @@ def _asked_singly(asker: Asker, one: str, line: int) -> bool:
     asks = [*yes_or_no(one)]
     if asks:
         asker.add(asks, one, line)
-    about = unlabelled(one) if len(one) <= LONGEST_UNMARKED else None
-    if about:
-        asker.value(str(asker.words[about]), one, line)
-    return bool(asks or about)
+    labelled = len(one) <= LONGEST_UNMARKED and asker.unlabelled(one, line)
+    return labelled or bool(asks)
 
 
 def _alone(asker: Asker, part: str) -> tuple[str, str] | None:

@@ -143,7 +143,7 @@ def says(item: str) -> bool:
 
 def topics(item: str) -> Iterator[str]:
     """What an item can be asked by, the shortest first: its own first words."""
-    clause = _first_clause(item)
+    clause = _clauses(item)[0]
     if language_of(item) == "zh":
         of_somebody = re.search("的|.请", clause)  # without "不能" it would be somebody else
         short = clause if of_somebody else _MODAL_ZH.sub("", clause)
@@ -169,14 +169,14 @@ def _cut(text: str) -> str:
 def yes_or_no(item: str) -> Iterator[str]:
     """The questions whether it is so, where a clause of Chinese says that plainly, or the first clause of
     another language; else nothing."""
-    clause = _first_clause(item)
+    clause, *others = _clauses(item)
     if not clause or len(clause) > LONGEST_CLAUSE or _ASKS_OR_CALLS.search(item):
         return
     if language_of(item) == "zh":
         yield from _asked_zh(clause)
-        for other in _CLAUSE.split(item.strip())[1:]:
-            if 2 < len(other.strip()) <= LONGEST_CLAUSE and _REFUSES.match(other.strip()):
-                yield from _asked_zh(_POLITE.sub("", other.strip()))
+        for other in others:
+            if 2 < len(other) <= LONGEST_CLAUSE and _REFUSES.match(other):
+                yield from _asked_zh(other)
     else:
         yield from _asked_en(clause)
 
@@ -216,5 +216,5 @@ def _turned(rest: str) -> str:
     return "" if re.search(r"\b(?:you|we|us|not|no|but|unless|except|only|and)\b", rest) else rest
 
 
-def _first_clause(item: str) -> str:
-    return _POLITE.sub("", _CLAUSE.split(item.strip(), maxsplit=1)[0].strip())
+def _clauses(item: str) -> list[str]:
+    return [_POLITE.sub("", one.strip()) for one in _CLAUSE.split(item.strip())]

@@ -27,13 +27,11 @@ _OF_END = {end: kind for kind, ends in _KINDS.items() for end in ends}
 def kind_by_content(path: Path, name: str) -> str:
     """As what a file begins whose ``name`` does not say what it is: "txt" or "json". Raises NotReadHere for
     neither."""
-    with path.open("rb") as stream:
-        begins = stream.read(4096)
+    begins = _begins(path)
     wide = begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if b"\0" in begins and not wide:
         raise NotReadHere(path=name, reason=say("file.foreign.unknown"))
-    first = begins.removeprefix(codecs.BOM_UTF8).lstrip()
-    return "json" if not first or first.startswith((b"{", b"[")) else "txt"
+    return "json" if not begins or begins.startswith((b"{", b"[")) else "txt"
 
 
 def refuse_foreign(path: Path, name: str = "") -> None:
@@ -43,7 +41,12 @@ def refuse_foreign(path: Path, name: str = "") -> None:
     kind = _OF_END.get(end)
     if kind is None or not path.is_file():
         return
-    with path.open("rb") as stream:
-        begins = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    begins = _begins(path)
     if begins.startswith(b"{\\rtf") or not begins.startswith((b"{", b"[{")):
         raise NotReadHere(path=name or path, reason=say(f"file.foreign.{kind}", end=end))
+
+
+def _begins(path: Path) -> bytes:
+    """A file's first bytes, without the mark of UTF-8 and blanks."""
+    with path.open("rb") as stream:
+        return stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
