@@ -1,5 +1,6 @@
 """Which model is chosen where nobody has chosen yet, and whether a hub gives it from here."""
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +32,7 @@ from tests.test_catalog import on, processor
 from tests.test_start import text_of
 from tests.test_start_base import choose
 from ui.data.spoken import language_of_rows
-from ui.models import base
+from ui.models import base, reached
 
 SMALL, REPO = "qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"
 MENU = "# 面馆\n\n- 牛肉面：22 元\n- 豆浆：4 元\n"
@@ -44,10 +45,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区"))
     monkeypatch.setenv("TUNEBOARD_LANG", "en")
     on(monkeypatch, processor(2, 64))
-    for known in (base._offers, base._answers):
+    for known in (base._offers, reached._answers):
         known.clear()
     yield Workspace.of()
-    base._answers.clear()
+    reached._answers.clear()
 
 
 @pytest.fixture
@@ -185,10 +186,52 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     folder = workspace.model("Qwen2.5-0.5B-Instruct")
     assert f"`{folder.parent}`" in bring and f"{REPO}/tree/main" in bring, "where the environment says"
     to_fetch = [one for one in page.run().selectbox(key="wish_base").options if "↓" in one]
-    assert to_fetch and all("连不上模型平台" in one for one in to_fetch)
+    assert to_fetch and all(one.startswith("现在连不上：") for one in to_fetch)
     make_small_model(folder)
     page.run()
     assert base_of(page) == SMALL and not page.warning, "it is here now"
+
+
+@pytest.mark.parametrize(("language", "mark"), [("en", "Not reachable now: "), ("zh", "现在连不上：")])
+def test_what_no_hub_gives_now_is_marked_from_the_first_look_stands_last_and_starts_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, language: str, mark: str
+) -> None:
+    """Even where nobody has asked for a language that the starter does not speak."""
+    monkeypatch.setenv(VARIABLE, "1")
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    make_small_model(workspace.models / "mine")
+    page = open_test_page("start", language=language)
+    page.button_group(key="wish_language").set_value("en").run()
+    labels = [*page.selectbox(key="wish_base").options]
+    assert [label.startswith(mark) for label in labels] == [False, False, *[True] * (len(labels) - 2)]
+    assert len(labels) > 2 and base_of(page) == STARTER
+    page = choose(page, SMALL)
+    assert page.warning[0].value.startswith("Qwen2.5-0.5B-Instruct") and "↓" not in page.warning[0].value
+    page.text_input(key="wish_name").set_value("Ada").run()
+    page.button(key="wish_make").click().run()
+    assert not workspace.run_folders() and not page.exception
+    assert (
+        page.error[0].value.startswith(page.warning[0].value) and page.error[0].value != page.warning[0].value
+    )
+    page.button(key="base_starter").click().run()
+    assert base_of(page) == STARTER and not page.error and not page.exception
+
+
+def test_a_press_asks_the_hub_anew(workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page does not go on saying that nobody answers where somebody has just connected."""
+    answers = os.environ["HF_ENDPOINT"], os.environ["MODELSCOPE_ENDPOINT"]
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    page = choose(open_test_page("start"), SMALL)
+    assert page.warning
+    started: list[str] = []
+    monkeypatch.setattr("ui.runs.wish._make", lambda *asked: started.append(asked[1].model))
+    for name, address in zip(("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"), answers, strict=True):
+        monkeypatch.setenv(name, address)
+    page.text_input(key="wish_name").set_value("Ada").run()
+    page.button(key="wish_make").click().run()
+    assert started == [SMALL] and not page.error and not page.exception
 
 
 def test_an_english_file_is_not_known_in_chinese(workspace: Workspace) -> None:

@@ -13,15 +13,14 @@ from core.model_store.choosing import PATIENCE, Offer, first_choice, languages_n
 from core.model_store.importing import Listed
 from core.models.catalog import STARTER, Entry, catalog
 from core.models.folder import stamp_of
-from core.models.hubs import places
-from core.models.reach import files_of, first_to_answer, may_ask
+from core.models.reach import may_ask
 from core.pipeline import took
 from core.pipeline.took import ANYBODY
 from core.pipeline.tune_request import TuneRequest
 from core.steps.step import counted, megabytes
-from core.wording import Language
 from core.workspace.files import Stamp
 from core.workspace.paths import Workspace
+from ui.models.reached import how_to_bring, is_reached, show_unreached, to_be_had
 from ui.models.table import known_models
 from ui.shell.frame import clicked
 from ui.shell.text import language, spoken, t, together, told_again
@@ -30,12 +29,8 @@ KEY = "wish_base"
 # In the session: one that was chosen elsewhere on the page; and what the card asks for, by which the list of
 # models says its times too.
 TAKEN, ASKED = "wish_taken", "wish_asked"
-# In the session: whether a hub answered when one was asked last.
-ANSWERED = "wish_hub_answered"
 # In the session: somebody has chosen, and the page chooses no more.
 CHOSEN = "wish_base_chosen"
-# Seconds until a hub is asked again whether it answers.
-ASKED_AGAIN = 120
 # So many are offered to be fetched; the whole list is one click further.
 SUGGESTED = 4
 COLUMNS = ("name", "languages", "fits", "size", "good_for", "parameters", "licence")
@@ -74,8 +69,9 @@ def choose_base(workspace: Workspace, wanted: Wanted, request: TuneRequest) -> B
     if taken := st.session_state.pop(TAKEN, None):
         st.session_state[KEY], st.session_state[CHOSEN] = taken, True
     if CHOSEN not in st.session_state:
-        usual = first_choice(found, wanted.needed, _to_be_had)
+        usual = first_choice(found, wanted.needed, to_be_had)
         st.session_state[KEY] = _choice(usual).name if usual else STARTER
+    _ask_a_hub(found, wanted.languages)
     bases = {base.name: base for base in _bases(workspace, found, wanted.languages)}
     names = {name: base.label for name, base in bases.items()}
     chosen: str = st.selectbox(
@@ -88,24 +84,21 @@ def choose_base(workspace: Workspace, wanted: Wanted, request: TuneRequest) -> B
     )
     offer = bases[chosen].offer
     if offer:
-        _about(offer)
+        _about(workspace, offer)
     return bases[chosen]
+
+
+def _ask_a_hub(found: Sequence[Offer], wanted: Collection[str]) -> None:
+    """Whether what is offered to be fetched can be had now, before it is offered: of the one of them that is
+    advised, which is asked for anyway."""
+    others = [offer for offer in found if offer.fits and not offer.here and offer.entry.name != STARTER]
+    advised = choosing.better(others, wanted) or next(iter(suggested(others, wanted)), None)
+    if advised and may_ask():
+        to_be_had(advised.entry)
 
 
 def _chosen() -> None:
     st.session_state[CHOSEN] = True
-
-
-def _to_be_had(entry: Entry) -> bool:
-    with st.spinner(t("page.start.base.asking")):
-        st.session_state[ANSWERED] = found = _answers(entry, language())
-    return found
-
-
-@st.cache_data(show_spinner=False, max_entries=64, ttl=ASKED_AGAIN)
-def _answers(entry: Entry, reader: Language) -> bool:
-    """Whether a hub has a model of the list; which is asked first depends on the page's language."""
-    return first_to_answer(places(entry.sources(reader))) is not None
 
 
 def warn_of_language(
@@ -125,7 +118,7 @@ def warn_of_language(
     said, more = [_poor(values, in_file)], _seen_of(wanted, in_file and entry.name == STARTER)
     if not in_file:
         said, more = [*said, *more], []
-    reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
+    reached = better is None or better.here or not may_ask() or to_be_had(better.entry)
     pressed = better if better and reached and (better.here or fetches) else None
     if better is None:
         said.append(t("page.start.base.none", missing=values["missing"]))
@@ -147,7 +140,7 @@ def warn_of_language(
                 args=(pressed,),
             )
         if better and not reached:
-            _by_hand(workspace, better.entry)
+            how_to_bring(workspace, better.entry, t("page.start.base.bring"))
         if more:
             with st.expander(t("page.start.base.seen"), icon=":material/info:", key="base_seen"):
                 st.markdown("  \n".join(more))
@@ -165,20 +158,6 @@ def _seen_of(wanted: Wanted, measured: bool) -> list[str]:
     said = [t("page.start.base.poor.measured")] if measured and wanted.of_file == "zh" else []
     others = [code for code in wanted.languages if code != wanted.of_file] if wanted.of_file else []
     return [*said, t("page.start.base.poor.across", others=languages_named(others))] if others else said
-
-
-def _by_hand(workspace: Workspace, entry: Entry) -> None:
-    """How a model comes here where no hub answers, step by step, behind a line."""
-    asked = places(entry.sources(language()))
-    with st.expander(t("page.start.base.bring"), icon=":material/usb:", key="base_bring"):
-        said = t(
-            "page.start.base.by_hand",
-            page=files_of(asked[0]),
-            name=entry.title,
-            size=megabytes(entry.size),
-            folder=workspace.models.resolve(),
-        )
-        st.markdown(said)
 
 
 def list_of_models(workspace: Workspace) -> None:
@@ -279,7 +258,7 @@ def _choice(offer: Offer) -> BaseChoice:
     values = {"well": languages_named(entry.well), "time": offer.time, "size": megabytes(entry.size)}
     if entry.name == STARTER:
         return BaseChoice(None, spoken("page.start.base.starter", **values), offer)
-    key = "fetch" if offer.here or st.session_state.get(ANSWERED, True) else "unreached"
+    key = "fetch" if is_reached(offer) else "unreached"
     return BaseChoice(entry.name, spoken(f"page.start.base.{key}", name=entry.title, **values), offer)
 
 
@@ -287,7 +266,10 @@ def _named(entry: Entry) -> str:
     return spoken("page.data.starter") if entry.name == STARTER else entry.title
 
 
-def _about(offer: Offer) -> None:
+def _about(workspace: Workspace, offer: Offer) -> None:
+    if not is_reached(offer):
+        show_unreached(workspace, offer.entry)
+        return
     lines = [offer.good_for]
     if offer.entry.name != STARTER:  # of which the line above says it
         lines.append(t("catalog.speaks", languages=offer.speaks))
@@ -305,6 +287,11 @@ def _about(offer: Offer) -> None:
 def take(offer: Offer) -> None:
     """Choose it on the start page's card."""
     st.session_state[TAKEN] = _choice(offer).name
+
+
+def take_starter() -> None:
+    """The same of the model that is always here."""
+    st.session_state[TAKEN] = STARTER
 
 
 def _row(offer: Offer) -> dict[str, str]:

@@ -24,8 +24,9 @@ from core.workspace.user import user_name
 from ui.data.dropped import dropped_file, dropped_language
 from ui.data.spoken import wanted_of
 from ui.jobs.cluster import choose_where
-from ui.models.base import choose_base, newest_runs, take, warn_of_language
+from ui.models.base import BaseChoice, choose_base, newest_runs, take, take_starter, warn_of_language
 from ui.models.default_prompt import choose_default
+from ui.models.reached import refused_now, show_refused_now
 from ui.runs.chain import choose_auto_resume
 from ui.shell.frame import follow, open_new, shown_errors, starting
 from ui.shell.text import Markdown, language, t
@@ -68,7 +69,16 @@ def wish_card(workspace: Workspace, turns: Turns | None) -> None:
     if asked:
         # What is wrong is said beside what it is about.
         with below_button if name.strip() else below_name:
-            _make(workspace, request, profile)
+            if profile or not name.strip() or not _refused(workspace, base):
+                _make(workspace, request, profile)
+
+
+def _refused(workspace: Workspace, base: BaseChoice) -> bool:
+    """Whether the model would have to be fetched and cannot be; then that is said, and no run is made."""
+    if base.offer is None or not refused_now(workspace, base.offer):
+        return False
+    show_refused_now(base.offer.entry, take_starter)
+    return True
 
 
 def _name() -> str:
