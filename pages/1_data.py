@@ -13,6 +13,7 @@ from core.runs import CHAIN, DATA, next_step, standing
 from core.steps.watch import answered
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
+from ui.data.documents import OTHER
 from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
 from ui.jobs.failure import show_failure
@@ -111,7 +112,7 @@ with shown_errors():
         make_data(here.workspace)
     else:
         show_data(here.workspace, here.run)
-        other = st.expander(t("page.data.other"), icon=":material/add:", key="other_data", on_change="rerun")
+        other = st.expander(t("page.data.other"), icon=":material/add:", key=OTHER, on_change="rerun")
         if other.open:
             with other:
                 make_data(here.workspace)

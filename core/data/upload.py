@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
+from core.data.documents.edited import EDITED, write_edited
+from core.data.documents.facts import DocumentRows
 from core.data.documents.files import read_markdown
 from core.data.documents.rows import DOCUMENTS
 from core.data.opening import open_data
@@ -24,13 +26,16 @@ from core.workspace.data_paths import cache_of, upload_about, uploads_of
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import DataPaths, Workspace, make_folder
 
+# What stands for a finding's code where a person has changed a document's questions and answers.
+EDITED_BY_HAND = "edited"
+
 
 @dataclass(frozen=True)
 class Upload:
     """A kept file: the hash of its content, the end of its file name, what a person calls it, its rows.
 
-    ``parent`` is the hash of the version that it was made from, by mending ``fix`` (a finding's code); both
-    are empty for a file as it was given.
+    ``parent`` is the hash of the version that it was made from, by mending ``fix`` (a finding's code, or that
+    it was edited by hand); both are empty for a file as it was given.
     """
 
     digest: str
@@ -60,6 +65,18 @@ def keep_document(workspace: Workspace, content: bytes, name: str) -> Upload:
             refuse_foreign(unchecked, PurePath(name).name)
         read_markdown(unchecked, name)
         kept = Upload(hashlib.sha256(content).hexdigest(), suffix_of(name), PurePath(name).name, 0)
+        unchecked.replace(file_of(workspace, kept))
+    write_json(upload_about(workspace, kept.digest), asdict(kept))
+    return kept
+
+
+def keep_edited(workspace: Workspace, parent: Upload, document: DocumentRows) -> Upload:
+    """Keep a document as a person has changed its questions and answers, as a version of ``parent``. Raises
+    NotWritable, OSError."""
+    with _unnamed(workspace) as unchecked:
+        write_edited(unchecked, document)
+        digest = hashlib.sha256(unchecked.read_bytes()).hexdigest()
+        kept = Upload(digest, EDITED.removeprefix("."), parent.name, 0, parent.digest, EDITED_BY_HAND)
         unchecked.replace(file_of(workspace, kept))
     write_json(upload_about(workspace, kept.digest), asdict(kept))
     return kept

@@ -1,24 +1,28 @@
-"""A person's own document: what is made of it is shown before it is trained, and so is what is not used."""
+"""A person's own document: what is made of it is shown before it is trained, and can be changed there."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from core.data.documents.facts import DocumentRows, Fact
+from core.data.documents.facts import DocumentRows
 from core.data.documents.rows import read_rows_of
-from core.data.upload import Upload, file_of, keep_document
-from core.proof.facts import facts_of
+from core.data.upload import Upload, file_of, find_upload, keep_document
 from core.workspace.paths import Workspace
 from ui.data.newest import take_newest
 from ui.data.own import show_unused
+from ui.data.questions import edit_questions
 from ui.data.removing import removable, when_emptied
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 
-# In the session: where the document is kept, and what it was called.
-KEPT = "data_document"
+# In the session: where the document is kept, and what it was called; and the one that the box held last.
+KEPT, GIVEN = "data_document", "data_document_given"
 BOX = "data_documents"
+# By their keys: where data comes from, whose assistant it is, and where a run's page has the form.
+SOURCE, NAME, OTHER = "data_source", "data_name", "other_data"
 
 
 def choose_document(workspace: Workspace, both: bool) -> Path | None:
@@ -29,22 +33,30 @@ def choose_document(workspace: Workspace, both: bool) -> Path | None:
         t("page.data.documents.file"),
         key=BOX,
         on_change=when_emptied,
-        args=(BOX, KEPT),
+        args=(BOX, KEPT, GIVEN),
     )
     with shown_errors():
         if given is not None:
-            _take(workspace, _kept(str(workspace.root), given.getvalue(), given.name))
+            _take_given(workspace, _kept(str(workspace.root), given.getvalue(), given.name))
         path, name = st.session_state.get(KEPT, (None, ""))
         if path is None or not path.exists():
             return None
-        removable(name, BOX, KEPT)
-        show_facts(_known_rows(path, language()), name, both)
+        removable(name, BOX, KEPT, GIVEN)
+        found = _known_rows(path, language())
+        show_facts(workspace, found, path, name, both)
         return Path(path)
     return None
 
 
-def _take(workspace: Workspace, kept: Upload) -> None:
+def _take_given(workspace: Workspace, kept: Upload) -> None:
     """Each time the page is drawn the document is given again: the first time it is the newest."""
+    if st.session_state.get(GIVEN) != kept.digest or KEPT not in st.session_state:
+        st.session_state[GIVEN] = kept.digest
+        take_document(workspace, kept)
+
+
+def take_document(workspace: Workspace, kept: Upload) -> None:
+    """The page is about this document from now on, or about this version of it."""
     before, now = st.session_state.get(KEPT), (file_of(workspace, kept), kept.name)
     if now != before:
         st.session_state[KEPT] = now
@@ -63,29 +75,58 @@ def _known_rows(path: Path, spoken: str) -> DocumentRows:  # noqa: ARG001  why s
     return read_rows_of(path)
 
 
-def show_facts(found: DocumentRows, name: str, both: bool) -> None:
-    """Every fact of the document of this name with its questions, and what of it is in none."""
+def show_facts(workspace: Workspace, found: DocumentRows, path: Path, name: str, both: bool) -> None:
+    """Every fact of the document of this name with its questions, which can be changed, and what of it is in
+    none."""
     counts = {"facts": len(found.facts), "rows": len(found.conversations)}
     st.markdown(t("page.data.documents.made", name=name, **counts))
-    asked, answer = t("page.data.documents.question"), t("page.data.documents.answer")
-    kept = {(one.question, one.answer) for one in facts_of(found, both)}
-    tested = {
-        fact: next((one for one in _may_be_asked(fact) if (one, fact.answer) in kept), "")
-        for fact in found.facts
-    }
-    rows = [
-        {asked: "\n".join(fact.questions), answer: fact.answer, t("page.data.documents.tested"): tested[fact]}
-        for fact in found.facts
-    ]
-    said = t("page.data.documents.tested.what", count=sum(map(bool, tested.values())), of=len(tested))
-    st.caption(said)
-    st.dataframe(rows, hide_index=True, key="document_facts")
-    if not found.unused:
-        st.caption(t("page.data.documents.all_used"))
-    else:
+    kept = find_upload(workspace, path.stem)
+    if kept and kept.parent:
+        offer_original(workspace, kept)
+    if changed := edit_questions(workspace, found, kept, both):
+        take_document(workspace, changed)
+        st.rerun()
+    if found.unused:
         show_unused(len(found.unused), [asdict(one) for one in found.unused])
+    elif kept is None or not kept.parent:
+        st.caption(t("page.data.documents.all_used"))
     st.caption(t("page.data.documents.drafts"))
 
 
-def _may_be_asked(fact: Fact) -> tuple[str, ...]:
-    return (*fact.tested_abroad, *fact.tested, *fact.questions)
+def offer_original(workspace: Workspace, kept: Upload) -> None:
+    """A version that was made here can be left for the one before."""
+    parent = find_upload(workspace, kept.parent)
+    if parent is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(t("page.data.questions.changed"), width="content")
+        if st.button(t("page.data.file.back"), icon=":material/undo:", key="document_back"):
+            take_document(workspace, parent)
+            st.rerun()
+
+
+def offer_edit(workspace: Workspace, about: Mapping[str, Any]) -> None:
+    """Of a run that was taught a document: the way to its questions and answers, of which another is made."""
+    given = about.get("given") or []
+    if not about.get("document") or not given:
+        return
+    st.button(
+        t("page.data.questions.edit"),
+        icon=":material/edit:",
+        key="data_edit",
+        on_click=_edit,
+        args=(workspace, given[0], about["name"]),
+    )
+
+
+def _edit(workspace: Workspace, given: Mapping[str, str], name: str) -> None:
+    """Open the form about this document. One that was given elsewhere is kept first."""
+    kept = find_upload(workspace, given["sha256"])
+    if kept is None or not file_of(workspace, kept).exists():
+        with shown_errors():
+            kept = keep_document(workspace, Path(given["copy"]).read_bytes(), Path(given["file"]).name)
+    if kept:
+        st.session_state.pop(GIVEN, None)
+        take_document(workspace, kept)
+        st.session_state[SOURCE], st.session_state[OTHER] = "documents", True
+        st.session_state[NAME] = name

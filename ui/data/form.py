@@ -17,7 +17,7 @@ from core.pipeline.tune_request import TuneRequest
 from core.steps.data import about_data
 from core.workspace.data_paths import inbox, inbox_files
 from core.workspace.paths import RunPaths, Workspace
-from ui.data.documents import choose_document
+from ui.data.documents import NAME, SOURCE, choose_document
 from ui.data.file import UPLOAD, data_file, take_upload
 from ui.data.made import made_data
 from ui.data.parity import choose_template
@@ -115,7 +115,7 @@ def _source() -> str:
         format_func={known: t(f"page.data.{known}") for known in SOURCES}.__getitem__,
         default=SOURCES[0],
         required=True,
-        key="data_source",
+        key=SOURCE,
         persist_state="session",
     )
     return chosen
@@ -139,7 +139,7 @@ def _name(place: DeltaGenerator) -> str:
         t("page.data.name"),
         max_chars=LONGEST_NAME,
         help=t("page.data.name.help"),
-        key="data_name",
+        key=NAME,
         persist_state="session",
     )
 

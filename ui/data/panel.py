@@ -23,6 +23,7 @@ from core.steps import prepare
 from core.steps.data import about_data
 from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths, Workspace
+from ui.data.documents import offer_edit
 from ui.data.lengths import show_lengths, warn_of_cut
 from ui.data.own import show_own
 from ui.data.parity import show_parity
@@ -47,6 +48,7 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     taught = known_source(source, stamp(source), about.get("identity", 0), bool(about.get("own")))
     if taught:
         show_own(workspace, about, taught)
+        offer_edit(workspace, about)
     say_beside(about)
     warn_of_rows(about)
     show_left_out(about.get("left_out") or {})

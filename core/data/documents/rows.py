@@ -13,6 +13,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from core.data.documents.bare_prices import prices_in
 from core.data.documents.blocks import Reader
+from core.data.documents.edited import EDITED, read_edited
 from core.data.documents.facts import DocumentRows
 from core.data.documents.files import read_markdown
 from core.data.documents.markdown import as_markdown
@@ -26,7 +27,7 @@ from core.wording import say
 
 # Ends of file names.
 TEXTS = {".md", ".markdown", ".txt"}
-DOCUMENTS = {*TEXTS, ".pdf", ".docx", ".html", ".htm"}
+DOCUMENTS = {*TEXTS, ".pdf", ".docx", ".html", ".htm", EDITED}
 # A text of more bytes is data: nobody's menu is as long as four novels, and to take it for Markdown costs a
 # second a megabyte.
 LARGEST_TEXT = 3_000_000
@@ -34,11 +35,14 @@ _HASH = re.compile(r"[0-9a-f]{32,}")
 
 
 def read_rows_of(path: Path, name: str | None = None) -> DocumentRows:
-    """The facts of a document, in its own language. ``name``: what it is called, by default the file's name.
+    """The facts of a document, in its own language, or as a person has changed them. ``name``: what it is
+    called, by default the file's name.
 
     Raises NoSuchFile, NotADocument for one that cannot be read or of which no question can be made.
     """
     name = name or path.name
+    if path.suffix == EDITED:
+        return _asked_of(read_edited(path), name)
     return _asked_of(_made_of(read_markdown(path, name), name), name)
 
 
