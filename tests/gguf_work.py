@@ -2,7 +2,7 @@
 
 python -m tests.gguf_work make FAMILY FOLDER     a tiny random model of a family
 python -m tests.gguf_work look FOLDER FILE       how far a GGUF file's logits are from its source's, as JSON
-python -m tests.gguf_work llama FILE PROMPT N    llama.cpp's tokens of a prompt and what it writes, as JSON
+python -m tests.gguf_work llama FILE PROMPT IDS  llama.cpp's tokens of a prompt and how it goes on, as JSON
 """
 
 import http.client
@@ -132,6 +132,7 @@ def look(folder: str, *files: str) -> None:
     differences = {}
     with torch.inference_mode():
         here = source(ids).logits[0]
+        next_ones = source(output[:, :-1]).logits[0, ids.shape[1] - 1 :].log_softmax(-1)
         for path in map(Path, files):
             read = AutoModelForCausalLM.from_pretrained(
                 path.parent, gguf_file=path.name, config=config, dtype=torch.float32
@@ -148,11 +149,14 @@ def look(folder: str, *files: str) -> None:
         "ids": ids[0].tolist(),
         "vocabulary": tokenizer.get_vocab().items() <= own.get_vocab().items(),
         "written": output[0, ids.shape[1] :].tolist(),
+        "next": next_ones.tolist(),
     }
     print(json.dumps(found))
 
 
-def llama(file: str, prompt: str, count: str) -> None:
+def llama(file: str, prompt: str, written: str) -> None:
+    """``written``: the tokens after the prompt, as JSON. For each of their places, llama.cpp is told what stands
+    before it; how probable it holds every token of the vocabulary is printed, as logarithms, in its order."""
     import xllamacpp
 
     asked = xllamacpp.CommonParams()
@@ -161,9 +165,16 @@ def llama(file: str, prompt: str, count: str) -> None:
     asked.warmup = False
     server = xllamacpp.Server(asked)
     tokens = _ask(server, "/tokenize", content=prompt, add_special=False, parse_special=True)["tokens"]
-    asked_for = {"prompt": tokens, "n_predict": int(count), "temperature": 0, "return_tokens": True}
-    written = _ask(server, "/completion", **asked_for)["tokens"]
-    print("\n" + json.dumps({"ids": tokens, "written": written}), flush=True)
+    after = json.loads(written)
+    next_ones = [_next(server, tokens + after[:place]) for place in range(len(after))]
+    print("\n" + json.dumps({"ids": tokens, "next": next_ones}), flush=True)
+
+
+def _next(server: Any, tokens: list[int]) -> list[float]:
+    """Of the model itself, whatever is sampled: a whole letter, for of half a one llama.cpp reports nothing."""
+    asked_for = {"prompt": tokens, "n_predict": 1, "n_probs": VOCABULARY, "logit_bias": [["a", 1000]]}
+    (found,) = _ask(server, "/completion", **asked_for)["completion_probabilities"]
+    return [one["logprob"] for one in sorted(found["top_logprobs"], key=lambda one: int(one["id"]))]
 
 
 def _ask(server: Any, path: str, **body: object) -> dict[str, Any]:

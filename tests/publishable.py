@@ -47,11 +47,10 @@ def make_publishable(
     return run
 
 
-def log_losses(run: RunPaths) -> None:
+def log_losses(run: RunPaths, count: int = 8) -> None:
     scalars = run.work_dir / "20260101_000000" / "vis_data" / "scalars.json"
-    write_text(
-        scalars, "".join(f'{{"loss": {2 / i}, "lr": 0.1, "iter": {i}, "step": {i}}}\n' for i in range(1, 9))
-    )
+    rows = (f'{{"loss": {2 / i}, "lr": 0.1, "iter": {i}, "step": {i}}}\n' for i in range(1, count + 1))
+    write_text(scalars, "".join(rows))
 
 
 class Silent:

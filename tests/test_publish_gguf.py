@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.errors import NotForGguf
@@ -24,8 +25,9 @@ from tests.small_model import CHAT_TEMPLATE, make_small_model
 FAMILIES_AND_PIECES = (*FAMILIES, "sentencepiece")
 # How far the largest difference may be, of the logits' own spread: measured on these models, and doubled.
 BOUNDS = {"f16": 1e-4, "q8_0": 0.3, "q5_1": 0.9, "q5_0": 1.8, "q4_1": 2.0, "q4_0": 2.6}
-# So many tokens of twelve: of a random model the next ones are so close that half precision may turn them.
-SURE = 8
+# The same of llama.cpp's own arithmetic, which rounds what it multiplies with half-precision weights as well.
+# Which token a random model writes is no measure: of two whose logits are nearer than that, either.
+BY_LLAMA_CPP = 0.014
 
 
 def work(module: str, *arguments: str | Path) -> dict[str, Any]:
@@ -99,9 +101,10 @@ def test_it_loads_back_and_under_llama_cpp(family: str, tmp_path: Path) -> None:
     first = "{{ bos_token or '' }}" if family == "sentencepiece" else ""  # as XTuner trains those
     assert found["template"].startswith(first or CHAT_TEMPLATE)
     assert found["vocabulary"]
-    real = work("tests.gguf_work", "llama", tmp_path / "model-f16.gguf", TEXT, "12")
+    real = work("tests.gguf_work", "llama", tmp_path / "model-f16.gguf", TEXT, json.dumps(found["written"]))
     assert real["ids"] == found["ids"], "llama.cpp splits the text as training did"
-    assert real["written"][:SURE] == found["written"][:SURE]
+    off = np.abs(np.array(real["next"]) - np.array(found["next"])).max(axis=1) / found["spread"]
+    assert off.size and (off <= BY_LLAMA_CPP).all(), off
 
 
 @pytest.fixture
