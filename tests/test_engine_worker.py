@@ -1,4 +1,6 @@
-"""Stages with XTuner itself, forked from one worker and started anew: the same to the last digit."""
+"""Stages with XTuner itself, forked from one worker and started anew: the same to the last digit, where both
+compute with as many threads. In float32 a sum's last digit depends on how many share it, and a training that
+is not told otherwise takes as many as there are free cores, whichever way it starts."""
 
 import hashlib
 import json
@@ -45,7 +47,11 @@ def losses(run: RunPaths) -> list[tuple[float, float]]:
 
 @pytest.mark.slow
 @pytest.mark.real_start
-def test_forked_stages_make_what_those_started_anew_make(tmp_path: Path) -> None:
+def test_forked_stages_make_what_those_started_anew_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads: how they share a product is what a fork could get wrong, and one thread would not show."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     anew = make_all(make_workspace(tmp_path / "anew"))
     with warm():
         forked = make_all(make_workspace(tmp_path / "forked"))
