@@ -155,7 +155,7 @@ def look(folder: str, *files: str) -> None:
 
 
 def llama(file: str, prompt: str, written: str) -> None:
-    """``written``: the tokens after the prompt, as JSON. For each of their places, llama.cpp is told what stands
+    """``written``: the tokens after the prompt, as JSON. At each of their places llama.cpp is told what is
     before it; how probable it holds every token of the vocabulary is printed, as logarithms, in its order."""
     import xllamacpp
 
@@ -171,7 +171,7 @@ def llama(file: str, prompt: str, written: str) -> None:
 
 
 def _next(server: Any, tokens: list[int]) -> list[float]:
-    """Of the model itself, whatever is sampled: a whole letter, for of half a one llama.cpp reports nothing."""
+    """Of the model itself, whatever is sampled: a whole letter, of half a one llama.cpp reports nothing."""
     asked_for = {"prompt": tokens, "n_predict": 1, "n_probs": VOCABULARY, "logit_bias": [["a", 1000]]}
     (found,) = _ask(server, "/completion", **asked_for)["completion_probabilities"]
     return [one["logprob"] for one in sorted(found["top_logprobs"], key=lambda one: int(one["id"]))]
