@@ -19,6 +19,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.spark import spark
 from core.jobs.status import State, read_status
+from core.pace import COSTS
 from core.pipeline import chain, chain_stages
 from core.pipeline.tune_request import TuneRequest
 from core.proof.questions import questions
@@ -26,12 +27,14 @@ from core.run_list import list_runs
 from core.runs import CHAIN, delete, made_at, next_step, rename, standing
 from core.steps import prepare
 from core.steps.taught import to_teach
+from core.wording import Language, say
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_by_address, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import make_run
 from ui.runs.table import age
+from ui.shell.making import IN_PLAIN_WORDS
 
 NAME = '李 "明" {x} 🙂'
 PATIENCE = 120.0
@@ -156,14 +159,13 @@ def test_a_live_chain_shows_its_stages_and_can_be_stopped_and_gone_on_with(
     run = chain.start(workspace, TuneRequest(NAME, iterations=200), "test", "en")
     until(run, "train")
     page = open_test_page("start", run=run.id)
-    assert "Training" in text_of(page) and ":green[:material/check_circle: Asking the base model]" in text_of(
-        page
-    )
+    noted = "Noting the base model's own answers, so that they are not forgotten (replay)"
+    assert f":green[:material/check_circle: {noted}]" in text_of(page)
     said = [bar.proto.text for bar in page.get("progress")]
     assert [re.fullmatch(r"\d+% · .+ left · (\d+ min )?\d+ s so far", text) is not None for text in said] == [
         True
     ]
-    running = next(line for line in text_of(page).split("\n") if "Training" in line)
+    running = next(line for line in text_of(page).split("\n") if "Learning what you teach (training)" in line)
     assert re.search(r" · \d+ s *$", running), running
     page.button(key="chain_stop").click().run()
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.stopped
@@ -437,3 +439,18 @@ def test_what_a_document_was_not_asked_for_is_said_at_the_end(workspace: Workspa
     (box,) = [one for one in page.expander if label in one.label]
     listed = "".join(one.proto.body for one in box.get("html"))
     assert "Ring twice." in listed and "Line 7" in listed and "two things" in listed
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_stage_says_what_it_does_before_what_it_is_called(
+    workspace: Workspace, language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the starter's unpacking, which says it already; below the result, without the technical names."""
+    monkeypatch.setenv("TUNEBOARD_LANG", language)
+    assert {*COSTS, "export"} - {*IN_PLAIN_WORDS} == {"starter"}
+    run = chain.start(workspace, TuneRequest(NAME, iterations=10), "test", language)
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    said = text_of(open_test_page("start", run=run.id, language=language))
+    for stage in ("base", "train", "convert", "merge", "ask"):
+        does, term = (say(f"making.{part}.{stage}", language) for part in ("does", "term"))
+        assert does in said and f"({term})" not in said and f"（{term}）" not in said

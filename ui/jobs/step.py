@@ -16,9 +16,12 @@ from ui.jobs.failure import show_why
 from ui.jobs.panel import COLORS, is_live, offer_now, show_log, show_place, show_state
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, shown_errors
+from ui.shell.making import stage_named
 from ui.shell.text import plain, t
 
 EVERY = 1.0
+# Parts in which a model is asked, for what the page says.
+ASKED = ("base", "ask")
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,12 @@ def _part(name: str, status: Status | None) -> None:
     state = status.state if status else None
     color = COLORS[state] if state else "gray"
     help_text = t(f"state.{state or 'none'}")
-    st.markdown(f":{color}[{ICONS[state]} {t(f'stage.{name}')}]", width="content", help=help_text)
+    st.markdown(f":{color}[{ICONS[state]} {_named(name)}]", width="content", help=help_text)
+
+
+def _named(name: str) -> str:
+    """Of what a chain does by itself also in which words. Who is asked is asked for something else here."""
+    return t(f"stage.{name}") if name in ASKED else stage_named(name)
 
 
 def _of_this_try(whole: Status, part: Status | None) -> Status | None:
@@ -132,6 +140,6 @@ def _failure(work: Work, status: Status) -> tuple[Failure, str] | None:
     for name, folder in work.parts.items():
         part = _of_this_try(status, status_of(folder))
         if part and (why := why_failed(folder, part)):
-            return why, t(f"stage.{name}")
+            return why, _named(name)
     own = why_failed(work.folder, status)
     return (own, "") if own else None

@@ -27,7 +27,7 @@ from ui.jobs.training import show_health
 from ui.runs.result import measured, show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
-from ui.shell.making import far, show_early, stage_took
+from ui.shell.making import far, show_early, stage_named, stage_took
 from ui.shell.tab import show_in_tab
 from ui.shell.text import Markdown, duration, language, plain, t
 
@@ -119,7 +119,7 @@ def _stage(stage: Stage) -> str:
     color = COLORS.get(stage.state, "gray") if stage.state else "gray"
     note = f" · {plain(stage.note)}" if stage.note else ""
     took = f" · {duration(seconds)}" if (seconds := stage_took(stage)) else ""
-    return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}{took}"
+    return f":{color}[{ICONS[stage.state]} {stage_named(stage.name)}]{note}{took}"
 
 
 def _result(run: RunPaths, progress: ChainProgress) -> None:
@@ -137,7 +137,9 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
     with shown_errors():
         show_not_asked(run)
     if not progress.live and (times := chain_stages.made_in(run.workspace, run)):
-        each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times.items())
+        each = " · ".join(
+            f"{stage_named(name, term=False)} {duration(seconds)}" for name, seconds in times.items()
+        )
         st.caption(t("chain.times", whole=duration(sum(times.values())), each=Markdown(each)))
 
 
@@ -145,7 +147,7 @@ def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:
     """Why it ended, and the way on; ``first``: nothing is better."""
     if failed := chain_stages.failure(workspace, run):
         stage, why = failed
-        show_why(why, t(f"stage.{stage}") if stage != CHAIN else "")
+        show_why(why, stage_named(stage) if stage != CHAIN else "")
     elif first and (found := resuming.stopped(run)):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     kind: Literal["primary", "secondary"] = (

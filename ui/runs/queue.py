@@ -15,6 +15,7 @@ from core.workspace.user import user_name
 from ui.jobs.panel import now_told, run_now_button
 from ui.shell.danger import danger_button
 from ui.shell.frame import choose_run, follow
+from ui.shell.making import stage_named
 from ui.shell.text import plain, t
 
 EVERY = 5.0
@@ -77,7 +78,7 @@ def _title(one: Queued) -> str:
     if one.run is None:
         return one.job.parent.name
     title = read_run(RunPaths(one.job.parent)).title
-    return f"{title} · {t(f'stage.{one.step}')}" if one.step in STEPS else title
+    return f"{title} · {stage_named(one.step)}" if one.step in STEPS else title
 
 
 def _buttons(workspace: Workspace, one: Queued, key: str, movable: bool) -> None:

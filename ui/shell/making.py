@@ -17,6 +17,8 @@ from ui.shell.text import Markdown, duration, language, plain, t, together
 
 # Seconds between two looks; those of the parts beside it are others (ui.shell.frame.follow).
 EVERY = 3.1
+# The stages that have plain words of their own.
+IN_PLAIN_WORDS = ("base", "train", "convert", "merge", "export", "ask")
 # The stages whose failure a page shows itself, by the page's step.
 SAID_BELOW = {"train": ("train",), "merge": ("convert", "merge")}
 
@@ -71,13 +73,22 @@ def show_early(early: Early) -> None:
     st.info(t("train.early", **asdict(early)), icon=":material/stop_circle:")
 
 
+def stage_named(name: str, term: bool = True) -> str:
+    """What a stage does in plain words; behind it, in brackets, what it is called (``term``) wherever else it
+    is spoken of."""
+    if name not in IN_PLAIN_WORDS:
+        return t(f"stage.{name}")
+    plainly = t(f"making.does.{name}")
+    return t("making.named", does=Markdown(plainly), term=t(f"making.term.{name}")) if term else plainly
+
+
 def stage_of(found: ChainProgress) -> str:
     """What it does now, and how far that is."""
     stage = found.running
     if stage is None:
         return t("chain.starting")
     note = f" · {plain(stage.note)}" if stage.note else ""
-    return f"{t(f'stage.{stage.name}')}{note}"
+    return f"{stage_named(stage.name)}{note}"
 
 
 def far(found: ChainProgress) -> str:
