@@ -445,7 +445,7 @@ def test_what_a_document_was_not_asked_for_is_said_at_the_end(workspace: Workspa
 def test_a_stage_says_what_it_does_before_what_it_is_called(
     workspace: Workspace, language: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but the starter's unpacking, which says it already; below the result, without the technical names."""
+    """All but the starter's unpacking, which says it already; below the result without technical names."""
     monkeypatch.setenv("TUNEBOARD_LANG", language)
     assert {*COSTS, "export"} - {*IN_PLAIN_WORDS} == {"starter"}
     run = chain.start(workspace, TuneRequest(NAME, iterations=10), "test", language)

@@ -161,8 +161,25 @@ def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:
     page.run()
     assert no_errors(page) and buttons(page) == {"stop"} and "running" in badge(page)
     texts = [element.proto.text for element in page.get("progress")]
-    assert "8 of 40 iterations, about 10 seconds left" in texts[0]
-    assert texts[1].startswith("CPU: ") and texts[2].startswith("Machine memory: ")
+    assert len(texts) == 1 and "8 of 40 iterations, about 10 seconds left" in texts[0]
+    assert "CPU: " in captions(page) and "Machine memory: " in captions(page)
+    assert [metric.label for metric in page.metric] == ["Iteration", "Loss"], "no loss alone"
+    assert page.metric[0].value == "8 / 40" and "the lower, the better" in captions(page)
+
+
+def test_while_a_chain_trains_one_bar_says_how_far_all_of_it_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it trains, what is loaded is a line."""
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "0.3")
+    run = chain.start(workspace, TuneRequest("Ada", iterations=200), "test", "en")
+    until(lambda: list(run.work_dir.glob("*/vis_data/scalars.json")))
+    page = open_test_page("train", run.id)
+    until(lambda: page.run().metric)
+    (bar,) = [element.proto.text for element in page.get("progress")]
+    assert "Learning what you teach (training)" in bar and "left" in bar
+    assert re.fullmatch(r"\d+ / 200", page.metric[0].value)
+    chain.halt(run, "test")
 
 
 def test_curves_of_a_live_run_can_be_held_still(workspace: Workspace) -> None:
@@ -330,7 +347,7 @@ def test_what_it_says_stands_above_the_curves_and_the_log_below(workspace: Works
     end_training(run)
     page = open_test_page("train", run.id)
     kinds = [one.type for one in page.main]
-    places = [kinds.index(kind) for kind in ("metric", "subheader", "plotly_chart")]
+    places = [kinds.index(kind) for kind in ("subheader", "metric", "plotly_chart")]
     assert no_errors(page) and places == sorted(places), kinds
     assert page.expander[-1].label == "Log" and page.subheader[-1].value == "Evaluation answers"
 

@@ -115,18 +115,14 @@ def show_busy(run: RunPaths, step: str) -> None:
 
 
 def show_meters() -> None:
-    """Processor, memory and GPUs, as far in use."""
+    """Processor, memory and GPUs, as far in use, in one line: a bar would be taken for the training's."""
     now, machine = meters(), this_machine()
-    with st.container(horizontal=True, key="meters"):
-        _meter(t("meter.cpu"), now.cpu, f"{now.cpu:.0%}")
-        _meter(t("meter.memory"), now.memory / machine.memory, _of(now.memory, machine.memory))
-        for gpu, (share, memory) in zip(machine.gpus, now.gpus, strict=False):
-            _meter(t("meter.gpu", index=gpu.index), share, f"{share:.0%}")
-            _meter(t("meter.gpu_memory", index=gpu.index), memory / gpu.memory, _of(memory, gpu.memory))
-
-
-def _meter(name: str, share: float, text: str) -> None:
-    st.progress(min(1.0, max(0.0, share)), text=t("frame.labelled", name=name, text=text), width=220)
+    told = {t("meter.cpu"): f"{now.cpu:.0%}", t("meter.memory"): _of(now.memory, machine.memory)}
+    for gpu, (share, memory) in zip(machine.gpus, now.gpus, strict=False):
+        told[t("meter.gpu", index=gpu.index)] = f"{share:.0%}"
+        told[t("meter.gpu_memory", index=gpu.index)] = _of(memory, gpu.memory)
+    said = " · ".join(t("frame.labelled", name=name, text=text) for name, text in told.items())
+    st.caption(f":material/memory: {said}")
 
 
 def _of(used: int, total: int) -> str:

@@ -56,7 +56,8 @@ def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None
 
 
 def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, status: Status | None) -> None:
-    """What everybody wants to know before what few do: how far, the loss, answers, curves, the log."""
+    """What everybody wants to know before what few do: how far, answers, the loss and its curve, the load,
+    the log."""
     live, found = is_live(status), live_curve(run.work_dir).snapshot()
     if found is None:
         st.info(t("page.train.reading"), icon=":material/hourglass_empty:")
@@ -64,12 +65,11 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, status: S
     if live:
         show_progress(workspace, run, found, recipe)
         show_busy(run, "train")
-    if found.points:
-        show_numbers(found, recipe, None if live else reached(run, recipe, found, status))
-    if live:
-        show_meters()
-    show_health(run, recipe, live)
     show_answers(recipe, found)
+    if found.points:
+        show_numbers(found, recipe, came(run, recipe, found) if live else reached(run, recipe, found, status))
+        st.caption(t("page.train.loss.is"))
+    show_health(run, recipe, live)
     if found.points >= LEAST_POINTS:
         show_curves(found, earlier_curves(workspace, run), run.id, live)
         st.caption(t("page.train.curve"))
@@ -78,6 +78,8 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, status: S
         st.caption(t("page.train.no_curve", every=recipe.log_every, **counts))
     elif found.points:
         st.caption(t("page.train.few_points", points=found.points))
+    if live:
+        show_meters()
     if JobPaths(run.job("train")).log.exists():
         label = t("page.train.log")
         with st.expander(label, icon=":material/notes:", key=f"train log {run.id}", on_change="rerun") as box:
@@ -109,21 +111,39 @@ def cause_in_curve(run: RunPaths, recipe: Recipe) -> str:
 
 
 def show_progress(workspace: Workspace, run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
-    """What the trainer says of itself, step by step; of one that says nothing, what it has logged."""
-    now = job_progress(run.job("train"))
-    total = (now and now.phase is Phase.training and now.total) or found.total or recipe.iterations
-    at = now.done if now and now.phase is Phase.training and now.done else found.iteration
+    """What the trainer says of itself, step by step; of one that says nothing, what it has logged. A chain's
+    page has the bar of all its stages above: one is enough."""
+    chained = is_live(status_of(run.job(CHAIN)))
+    now, (at, total) = job_progress(run.job("train")), iterations_of(run, recipe, found)
     if now and (now.phase is not Phase.training or not at):
         share = now.share if now.share is not None else at / total if total else 0.0
-        st.progress(min(1.0, share), text=plain(f"{note_of(now)} …"))
+        text = plain(f"{note_of(now)} …")
     elif not at or not total:
-        st.progress(0.0, text=t("page.train.starting"))
+        share, text = 0.0, t("page.train.starting")
+    elif chained:
+        return
     else:
-        values = {"iteration": at, "total": total}
-        # A chain's page says above how long all of it still takes.
-        left = "" if is_live(status_of(run.job(CHAIN))) else training_left(workspace, run)
+        values, left = {"iteration": at, "total": total}, training_left(workspace, run)
+        share = at / total
         text = t("page.train.left", left=left, **values) if left else t("page.train.progress", **values)
-        st.progress(min(1.0, at / total), text=text)
+    if chained:
+        st.caption(text)
+    else:
+        st.progress(min(1.0, share), text=text)
+
+
+def iterations_of(run: RunPaths, recipe: Recipe, found: Snapshot) -> tuple[int, int]:
+    """How far a training is, and how far it goes: by what it says of itself, else by what it has logged."""
+    now = job_progress(run.job("train"))
+    told = now if now and now.phase is Phase.training else None
+    total = (told and told.total) or found.total or recipe.iterations or 0
+    return (told and told.done) or found.iteration, total
+
+
+def came(run: RunPaths, recipe: Recipe, found: Snapshot) -> str:
+    """How far a training is that goes on."""
+    at, total = iterations_of(run, recipe, found)
+    return f"{at} / {total}"
 
 
 def reached(run: RunPaths, recipe: Recipe, found: Snapshot, status: Status | None) -> str:
@@ -135,11 +155,13 @@ def reached(run: RunPaths, recipe: Recipe, found: Snapshot, status: Status | Non
     return f"{at} / {total}"
 
 
-def show_numbers(found: Snapshot, recipe: Recipe, came: str | None) -> None:
-    """The loss as it is now, large, and how it began, unless the batches mix what is taught with what is
-    replayed, which have losses of their own; what is learned, and, of a training that has ended, how
-    far it ``came``."""
+def show_numbers(found: Snapshot, recipe: Recipe, far: str) -> None:
+    """How ``far`` it is, what is learned, and the loss as it is now; with how it began, unless the batches
+    mix what is taught with what is replayed, which have losses of their own."""
     with st.container(horizontal=True, gap="medium", key="numbers"):
+        st.metric(t("chart.iteration"), far, help=t("page.train.iteration.help"), width="content")
+        if "learned" in found.last:
+            st.metric(t("chart.learned"), f"{found.last['learned']:.0%}", width="content")
         losses = found.traces["loss"][1] if "loss" in found.traces else ()
         if len(losses):
             last = found.last["loss"]
@@ -154,10 +176,6 @@ def show_numbers(found: Snapshot, recipe: Recipe, came: str | None) -> None:
                 help=t("page.train.loss.help"),
                 width="content",
             )
-        if "learned" in found.last:
-            st.metric(t("chart.learned"), f"{found.last['learned']:.0%}", width="content")
-        if came:
-            st.metric(t("chart.iteration"), came, width="content")
 
 
 def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
