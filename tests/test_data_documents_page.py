@@ -5,20 +5,22 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.runtime.caching import hashing
 from streamlit.testing.v1 import AppTest
 
 from core.data.documents.rows import read_rows_of
+from core.data.row_parts import TaughtRows
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.pipeline import chain
 from core.pipeline.tune_request import TuneRequest
 from core.runs import DATA
 from core.steps.taught import to_teach
-from core.workspace.paths import Workspace
-from tests.page import open_test_page
+from core.workspace.paths import RunPaths, Workspace
+from tests.page import no_errors, open_test_page
 from tests.test_data_page import choose
 from tests.test_document_rows import MENU
-from ui.data import documents
+from ui.data import documents, panel
 
 
 def chosen(content: str) -> AppTest:
@@ -114,16 +116,43 @@ def test_of_a_table_in_which_all_is_deleted_nothing_is_saved(
     assert "Nothing is left" in page.error[0].value and page.button(key="document_save").disabled
 
 
-def test_a_run_that_was_taught_a_document_leads_to_its_questions(page_workspace: Workspace) -> None:
+@pytest.fixture
+def taught_menu(page_workspace: Workspace) -> RunPaths:
+    """A run whose data is made of the menu."""
     menu = page_workspace.root / "menu.md"
     menu.parent.mkdir(parents=True, exist_ok=True)
     menu.write_text(MENU, encoding="utf-8")
     run = chain.start_data(page_workspace, TuneRequest("Ada", menu, iterations=10), "test", "en")
     assert wait(run.job(DATA), timeout=60).state is State.finished
-    page = open_test_page("data", run=run.id)
+    return run
+
+
+def test_a_run_that_was_taught_a_document_leads_to_its_questions(taught_menu: RunPaths) -> None:
+    page = open_test_page("data", run=taught_menu.id)
     page.button(key="data_edit").click().run()
-    assert not page.exception and not page.error
-    assert (
-        page.session_state[documents.KEPT][1] == "menu.md" and page.text_input(key="data_name").value == "Ada"
-    )
+    assert no_errors(page) and page.text_input(key="data_name").value == "Ada"
+    assert page.session_state[documents.KEPT][1] == "menu.md"
     assert "宫保鸡丁的价格是38元。" in {*page.dataframe[-1].value["answer"]}
+
+
+def test_what_is_read_of_a_run_is_read_under_words_and_once(
+    taught_menu: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a training has the processor nobody looks at an empty page, and no look reads all of it again, as
+    a key of Streamlit's cache would."""
+    said: list[str] = []
+    real, spinner = panel.read_conversations, st.spinner
+    monkeypatch.setattr(panel, "read_conversations", lambda file: said.append("read") or real(file))
+    monkeypatch.setattr(st, "spinner", lambda text: said.append(text) or spinner(text))
+    plain = hashing._CacheFuncHasher.to_bytes
+
+    def no_rows(self: Any, obj: Any) -> bytes:
+        assert not isinstance(obj, TaughtRows), "hashed at each look"
+        return plain(self, obj)
+
+    monkeypatch.setattr(hashing._CacheFuncHasher, "to_bytes", no_rows)
+    panel.known_source.clear()
+    page = open_test_page("data", run=taught_menu.id)
+    assert no_errors(page) and said.count("read") == 1
+    assert said.index("Reading this data …") < said.index("read")
+    assert no_errors(page.run()) and said.count("read") == 1

@@ -41,6 +41,13 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     if run.adopted.exists():
         st.info(t("page.data.adopted"), icon=":material/lock:")
         return
+    # What is read for the first time takes seconds while a training has the processor.
+    with st.spinner(t("page.data.reading")):
+        show_all(workspace, run)
+
+
+def show_all(workspace: Workspace, run: RunPaths) -> None:
+    """Each part as soon as it is read, what takes longest last. Raises as :func:`data_panel` does."""
     about, recipe = about_data(run), prepare.recipe_of(run)
     rows, source = Path(about["path"]), Path(about["source"])
     if not rows.exists():
@@ -52,14 +59,14 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     say_beside(about)
     warn_of_rows(about)
     show_left_out(about.get("left_out") or {})
-    if taught and not known_to_name(source, stamp(source), about["name"]):
+    if taught and not known_to_name(source, stamp(source), about["name"], taught):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
     show_otherwise(about.get("otherwise") or {})
     offsets, tokenizer = known_offsets(rows, stamp(rows)), prepare.model_of(run).tokenizer_file
     model = stamp_of(tokenizer.parent)
     encoder = known_encoder(tokenizer, model, recipe.template)
     show_counts(about)
-    places = known_places(rows, stamp(rows), taught) if taught else PlacedRows()
+    places = known_places(rows, stamp(rows), stamp(source), taught) if taught else PlacedRows()
     show_rows(rows, offsets, encoder, recipe, places)
     show_parity(tokenizer.parent, recipe)
     found = known_lengths(rows, stamp(rows), tokenizer, model, recipe.template)
@@ -195,13 +202,14 @@ def known_source(source: Path, changed: Stamp, identity: int, own: bool) -> Taug
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_places(rows: Path, changed: Stamp, taught: TaughtRows) -> PlacedRows:
-    """Which rows are what, and which say the same."""
-    return PlacedRows.of(read_page(rows, known_offsets(rows, changed)), taught)
+def known_places(rows: Path, changed: Stamp, source: Stamp, _taught: TaughtRows) -> PlacedRows:  # noqa: ARG001
+    """Which rows are what, and which say the same. What was ``_taught`` is known by the file it is of: a
+    thousand conversations take Streamlit a while to hash at each look."""
+    return PlacedRows.of(read_page(rows, known_offsets(rows, changed)), _taught)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def known_to_name(source: Path, changed: Stamp, name: str) -> bool:  # noqa: ARG001
+def known_to_name(source: Path, changed: Stamp, name: str, _taught: TaughtRows) -> bool:  # noqa: ARG001
     """Whether any taught answer contains the name."""
-    learned = (turn.output for row in read_conversations(source) for turn in row if turn.trained)
+    learned = (turn.output for row in (*_taught.identity, *_taught.own) for turn in row if turn.trained)
     return any(contains(text, name) for text in learned)
