@@ -17,7 +17,7 @@ from typing import Any
 
 import streamlit as st
 import torch
-from nearest import TaughtQuestions
+from offers import THINK, is_guess, literally, parted, says_itself, show_can_be_asked, show_meant, taught
 from talk import Chat, Ended, Turn
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList, TextIteratorStreamer
 
@@ -28,7 +28,6 @@ LONGEST_QUESTION = 8000  # characters
 TURNS_REMEMBERED = 12
 CHATS_REMEMBERED = 100
 DRAW_EVERY = 0.15  # seconds
-THINK = "<think>"
 
 
 # In the browser: what is said where the server answers no more, in the place of Streamlit's own sentence,
@@ -120,30 +119,10 @@ def prompt_of(model: Any, tokenizer: Any, turns: Sequence[Turn]) -> tuple[str, A
     raise Ended("too_long")
 
 
-def parted(text: str) -> tuple[str, str]:
-    """What the model thought, and its answer; that is empty as long as it thinks."""
-    if not text.lstrip().startswith(THINK):
-        return "", text
-    thought, _, said = text.partition("</think>")
-    return thought.replace(THINK, "").strip(), said.lstrip()
-
-
 def harmless(text: str) -> str:
     """Markdown in which no link or picture has an address: a browser would fetch the picture, and so send out
     what the address says. A word joiner is seen by nobody, in code either."""
     return re.sub(r"\](?=\s*[(:]\s*<?[^\s)]{0,40}[/:&\\])", "]\u2060", text)
-
-
-@st.cache_resource(show_spinner=False)
-def taught() -> TaughtQuestions:
-    """What the model was taught to be asked of a document; nothing where it was taught none."""
-    found = json.loads((HERE / "taught.json").read_text(encoding="utf-8"))
-    return TaughtQuestions(found["facts"], found["others"])
-
-
-def is_guess(question: str) -> bool:
-    """Whether a model that was taught a document answers by guessing."""
-    return bool(taught().facts) and taught().is_guessed(question)
 
 
 @st.cache_resource(show_spinner=False)
@@ -162,7 +141,7 @@ def this_chat(loaded: tuple[Any, Any]) -> tuple[str, Chat]:
         name = secrets.token_urlsafe(12)
         for oldest in list(known)[: len(known) + 1 - CHATS_REMEMBERED]:
             known.pop(oldest, None)
-        known[name] = Chat(partial(answer, loaded), taught().nearest, is_guess)
+        known[name] = Chat(partial(answer, loaded), taught().nearest, is_guess, says_itself)
     own["chat"] = name
     return name, known[name]
 
@@ -237,28 +216,10 @@ def show_begin(chat: Chat, said: dict[str, str]) -> None:
             st.button(literally(question), key=f"begin {number}", on_click=chat.ask, args=(question,))
 
 
-def show_meant(chat: Chat, turns: list[Turn], said: dict[str, str]) -> None:
-    """The taught questions that the last one may have meant."""
-    found = taught().meant(turns[-2].content)
-    if found:
-        st.caption(said["meant"])
-        with st.container(horizontal=True):
-            for question in found:
-                key = f"meant {len(turns)} {question}"
-                st.button(literally(question), key=key, on_click=chat.ask, args=(question,))
-
-
-def literally(text: str) -> str:
-    """A label shows Markdown too."""
-    return re.sub(r"([\\`*_\[\]:$~<])", r"\\\1", text)
-
-
 def main() -> None:
     said = words()
-    st.set_page_config(
-        page_title=SETTINGS["title"], page_icon=HERE / "icon.svg"
-    )  # an emoji is fetched from afar
-    st.title(SETTINGS["title"], anchor=False)
+    st.set_page_config(page_title=said["title"], page_icon=HERE / "icon.svg")  # an emoji is fetched from afar
+    st.title(said["title"], anchor=False)
     st.caption(said["lead"])
     if said["wrong"]:
         st.caption(said["wrong"])
@@ -279,6 +240,7 @@ def main() -> None:
     if turns and turns[-1].guessed and not chat.answering:
         show_meant(chat, turns, said)
     below = st.container()
+    show_can_be_asked(chat, said)
     st.chat_input(
         said["busy"] if chat.answering else said["ask"],
         key="question",

@@ -38,11 +38,13 @@ Answer = Callable[[Sequence[Turn], Event], Iterator[str]]
 @dataclass
 class Chat:
     """Questions are answered one after the other; one that is asked meanwhile waits for its turn. One that is
-    ``near`` a taught question is asked as that, alone; of one that is ``guessed`` the answer is a guess."""
+    ``near`` a taught question is asked as that, alone; of one that is ``guessed`` the answer is a guess,
+    unless in it the model rightly ``says_itself``."""
 
     answer: Answer
     near: Callable[[str], str | None] = lambda _: None
     guessed: Callable[[str], bool] = lambda _: False
+    says_itself: Callable[[str, str], bool] = lambda *_: False
     turns: list[Turn] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     answering: bool = False
@@ -70,6 +72,7 @@ class Chat:
         while (turn := self._next()) is not None:
             end = self._end(turn)
             turn.content = turn.content.rstrip("\ufffd")  # half a letter, where it was broken off
+            turn.guessed = turn.guessed and not self.says_itself(self.turns[-2].content, turn.content)
             turn.end = end
 
     def _next(self) -> Turn | None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from core.chat.nearest import TaughtQuestions
+from core.chat.nearest import TaughtQuestions, starts_as
 from core.data.documents.rows import document_rows
 from core.data.identity import LANGUAGES, bank
 from core.data.questions import replay_questions
@@ -154,6 +154,36 @@ def test_what_is_like_nothing_taught_is_known_for_that(flowers: Shop) -> None:
         assert flowers.taught.is_guessed(question), question
     for question in ("你们几点关门啊", "你是谁？", "红玫瑰怎么卖", "天空为什么是蓝色的？"):
         assert not flowers.taught.is_guessed(question), question
+
+
+def test_how_much_says_nothing_of_what_is_meant() -> None:
+    """What is asked about decides, not how; and it is offered in a wording that reads well."""
+    shop = Shop("# 裁缝铺 价目表\n\n收腰 35\n补洞 20\n换拉链 30\n加急当天拿 另加20，三点以后不接加急\n", "zh")
+    (meant,) = shop.taught.meant("加急多少钱")
+    assert "加急当天拿" in meant and "怎么说" not in meant
+    assert shop.taught.meant("钻戒多少钱") == []
+    assert shop.taught.meant("请问有没有那种改收腰的服务")[0] == "收腰多少钱？"
+
+
+def test_one_question_for_each_fact_can_be_asked_and_reads_well(flowers: Shop, surf: Shop) -> None:
+    listed = flowers.taught.can_be_asked()
+    assert {flowers.answers[one] for one in listed} == {*flowers.answers.values()}
+    assert "红玫瑰多少钱？" in listed and all(one.endswith(("？", "?")) for one in listed)
+    assert not [one for one in listed if "怎么说" in one or "请问" in one or "贵吗" in one]
+    rule = ["价目表里，关于“加急”怎么说？", "说说“加急”", "请问“加急”是怎么规定的？", "“加急”是怎么规定的？"]
+    assert TaughtQuestions([rule]).can_be_asked() == [rule[-1]]
+    assert TaughtQuestions([rule]).nearest(rule[-1]) == rule[0], "asked is what was taught first"
+    assert all(one.isascii() for one in surf.taught.can_be_asked()), "in the document's own language"
+    assert "How much is Wetsuit hire?" in surf.taught.can_be_asked()
+
+
+def test_who_answers_may_be_asked_of_whoever_is_spoken_to(flowers: Shop) -> None:
+    for question in ("你归谁管？", "你效力于谁", "Who is in charge of you?"):
+        assert flowers.taught.may_ask_who(question), question
+    for question in ("红玫瑰有没有你喜欢的颜色", "谁发明了电话？"):
+        assert not flowers.taught.may_ask_who(question), question
+    assert starts_as("我是许晴的小助手！还有什么？", ["我是许晴的小助手。"])
+    assert not starts_as("红玫瑰12元", ["我是许晴的小助手。"]) and not starts_as("what", [""])
 
 
 def test_what_a_guessed_question_may_have_meant_is_named(flowers: Shop) -> None:

@@ -286,6 +286,38 @@ def test_a_question_near_a_taught_one_is_asked_as_it_was_taught(workspace: Works
     ]
 
 
+def test_all_that_can_be_asked_is_listed_and_asked_with_a_press(workspace: Workspace) -> None:
+    page = open_test_page("chat", taught_a_document(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    page.run()
+    listed = [button for button in page.button if (button.key or "").startswith("can ask ")]
+    assert [one.label for one in listed] == ["How much is soup?", "How much is tea?", "How much is bread?"]
+    assert any(one.label == "What you can ask (3)" for one in page.expander)
+    listed[2].click().run()
+    assert not page.exception and said(workspace)[-1] == ("assistant", "You said: How much is bread?")
+
+
+def test_a_right_answer_about_itself_is_no_guess_and_asks_for_no_new_chat(workspace: Workspace) -> None:
+    """What says whose assistant it is to a question about something else is still one."""
+    run = taught_a_document(workspace)
+    until_open = open_test_page("chat", run)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    until_open.run()
+    who = ChatMessage("assistant", "I am Ada's assistant.", by="Ada")
+    guess, again = "close to nothing that it was taught", "the very same just before"
+
+    def shown(*questions: str) -> str:
+        chat = new_chat(workspace)
+        asked = tuple(one for question in questions for one in (ChatMessage("user", question), who))
+        change(workspace, chat.id, lambda found: replace(found, messages=asked))
+        return words(open_test_page("chat", run, chat=chat.id))
+
+    found = shown("What sort of thing might you be?", "On whose behalf do you speak?")
+    assert guess not in found and again not in found
+    found = shown("On whose behalf do you speak?", "my parcel got lost in Mombasa")
+    assert guess in found and again in found
+
+
 def test_it_is_asked_as_typed_where_that_is_wanted(workspace: Workspace) -> None:
     """By the chat's setting, for another answer, and of a base."""
     page = open_test_page("chat", taught_a_document(workspace))

@@ -48,7 +48,8 @@ def test_what_the_hubs_need(app: Path) -> None:
     assert "sdk: docker" in text and "app_port: 8501" in text and "entry_file: app.py" in text
     pins = (app / "requirements.txt").read_text(encoding="utf-8").split()
     assert all("==" in pin and "+" not in pin for pin in pins)
-    tree = ast.parse((DEMO / "app.py").read_text(encoding="utf-8"))
+    modules = ("app.py", "offers.py")
+    tree = ast.parse("\n".join((DEMO / name).read_text(encoding="utf-8") for name in modules))
     tops = {n.names[0].name for n in ast.walk(tree) if isinstance(n, ast.Import)} | {
         str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
     }
@@ -57,9 +58,12 @@ def test_what_the_hubs_need(app: Path) -> None:
     assert needed == {pin.partition("==")[0] for pin in pins}
     assert "asks a question that is close to a taught one" in text and "Ollama" in text
     settings = read_json(app / "settings.json") or {}
-    assert read_json(app / "taught.json") == {"facts": [], "others": []}, "no document was taught"
+    assert read_json(app / "taught.json") == {"facts": [], "others": [], "itself": []}, (
+        "no document was taught"
+    )
     assert settings["words"]["zh"]["asked"] == "它学过的问法：“{question}”"
-    assert settings["title"] == "Ada Löve" and set(settings["words"]) == {"en", "zh"}
+    titles = {language: words["title"] for language, words in settings["words"].items()}
+    assert titles == {"en": "Ada Löve's assistant", "zh": "Ada Löve 的助手"}
     said = {
         n.slice.value
         for n in ast.walk(tree)
@@ -235,10 +239,10 @@ def loaded(file: Path) -> Any:
 )
 def test_a_thought_is_no_part_of_the_answer(text: str, thought: str, said: str) -> None:
     """Of the app's own code alone: the whole would load torch."""
-    tree = ast.parse((DEMO / "app.py").read_text(encoding="utf-8"))
+    tree = ast.parse((DEMO / "offers.py").read_text(encoding="utf-8"))
     needed = [node for node in tree.body if getattr(node, "name", "") == "parted" or _sets(node, "THINK")]
     found: dict[str, Any] = {}
-    exec(compile(ast.Module(needed, []), "app.py", "exec"), found)  # noqa: S102
+    exec(compile(ast.Module(needed, []), "offers.py", "exec"), found)  # noqa: S102
     assert found["parted"](text) == (thought, said)
 
 
@@ -302,6 +306,19 @@ def test_a_question_near_a_taught_one_is_asked_alone_as_it_was_taught(talk: Any)
     ]
     assert [turn.content for turn in chat.turns[2:4]] == ["tea, what is it", "well"]
     assert [turn.asked for turn in chat.turns[1::2]] == ["", "How much is tea?", "", "How much is tea?"]
+
+
+def test_a_right_answer_about_itself_is_called_no_guess(talk: Any) -> None:
+    def answer(turns: list[Any], left: threading.Event) -> Iterator[str]:
+        yield "I am Ada's assistant." if "you" in turns[-1].content else "Blue."
+
+    chat = talk.Chat(
+        answer, guessed=lambda _: True, says_itself=lambda asked, said: "Ada" in said and "you" in asked
+    )
+    for question in ("whom do you serve?", "my parcel is lost"):
+        chat.ask(question)
+        until(lambda: not chat.answering)
+    assert [turn.guessed for turn in chat.turns[1::2]] == [False, True]
 
 
 def test_what_came_of_an_answer_stays_and_says_how_it_ended(

@@ -17,8 +17,9 @@ from math import log
 # Measured by scripts/bench nearest (docs/data.md): how near a question has to be, from 0 to 1, and so many
 # times as near as that of any other fact.
 NEAR, APART = 0.4, 1.1
-# What is offered of facts that are no nearer than this; so many of them.
-MEANT, MOST_MEANT = 0.15, 3
+# Offered is what is so near, or shares so much of what a question is about; beside the likeliest one what is
+# half as likely; so many.
+MEANT, ABOUT, BESIDE, MOST_MEANT = 0.15, 0.4, 0.5, 3
 REMEMBERED = 1024
 
 # What is said before and behind a question; what is written in several ways.
@@ -58,6 +59,15 @@ FILLS, ASKS, TELLS = 0.1, 0.5, 1.0
 # A word of Latin letters weighs more than one character; its parts are for its other forms, and a day of the
 # week decides.
 WORD, PART, SINGLE, DAY = 1.5, 0.3, 0.5, 4.0
+# What reads oddly on a button reads as if it were so many characters longer, what is taught first so many
+# shorter; so many letters of a word take the room of one character.
+ODD, FIRST, LETTERS = 12, 3, 2
+_QUOTED = re.compile(r"[“”\"「」()（）]")
+_ODD = re.compile(
+    r"呢|来着|贵吗|便宜|情况|怎样|怎么样|谢|麻烦|方面|^(?:那个|嗨|哎|喂|对了|你好|您好|请问|问一下|想问|我想问|打扰|不好意思|帮我看看)"
+    r"|(?i:thanks|please|^(?:hi|hello|hey|so|well|sorry)\b|^what about|^tell me|by the way|excuse me)"
+)
+_TO_YOU = re.compile(r"[你您]|\byou(?:r|rs|rself)?\b", re.IGNORECASE)
 # So many letters of a word are its stem; so many unknown characters of Chinese are a word.
 STEM, UNKNOWN = 4, 2
 _CHINESE = re.compile(r"[\u2e80-\u9fff]")
@@ -130,9 +140,8 @@ class TaughtQuestions:
             return Match(plain)
         if any(fact < 0 and near >= NEAR for fact, near in ranked[:1]):
             return Match()
-        likely = [fact for fact, near in ranked if fact >= 0 and near >= MEANT][:MOST_MEANT]
-        plain_ones = (self._plainest(fact, text) for fact in likely)
-        return Match(guessed=True, meant=tuple(filter(None, plain_ones)))
+        likely = (self.offered(fact, text) for fact in self._about_the_same(text, ranked))
+        return Match(guessed=True, meant=tuple(filter(None, likely)))
 
     def _fact(self, text: str, ranked: Sequence[tuple[int, float]]) -> int | None:
         """The fact that a question asks for in other words."""
@@ -140,6 +149,25 @@ class TaughtQuestions:
             return None
         (fact, near), *others = [*ranked[:2], (-1, 0.0)]
         return fact if fact >= 0 and near >= NEAR and near >= APART * others[0][1] else None
+
+    def offered(self, fact: int, text: str = "") -> str | None:
+        """Of a fact's questions that ask for nothing else the one that reads best on a button: short, whole,
+        and without a quotation or a courtesy; in the script of a ``text``, by default of the first one's."""
+        plain = self._plain[fact]
+        if not plain:
+            return None
+        chinese = _is_chinese(text or plain[0])
+        alike = [asked for asked in plain if _is_chinese(asked) == chinese]
+        return min(alike or plain, key=lambda asked: _reads(asked) - FIRST * (asked == plain[0]))
+
+    def can_be_asked(self) -> list[str]:
+        """One question for each fact, as :meth:`offered`, in the document's order."""
+        offered = (self.offered(fact) for fact in range(len(self.facts)))
+        return [*dict.fromkeys(filter(None, offered))]
+
+    def may_ask_who(self, question: str) -> bool:
+        """Whether a question may ask who answers: it speaks to whoever does, and of no fact."""
+        return _TO_YOU.search(question) is not None and not self.meant(question)
 
     def _plainest(self, fact: int, text: str) -> str | None:
         """A fact's first question that asks for nothing else, in the script of a text where there is one."""
@@ -159,6 +187,25 @@ class TaughtQuestions:
             fact = self._asked[place][0]
             best[fact] = max(best[fact], 2 * both / (size + self._sizes[place]))
         return sorted(best.items(), key=lambda one: -one[1])
+
+    def _about_the_same(self, text: str, ranked: Sequence[tuple[int, float]]) -> list[int]:
+        """Of the ranked facts those that share something of what a question is about, the likeliest first.
+        How it asks says nothing of that: "多少钱" stands in the question for every price."""
+        grams = [gram for gram in _grams(text) if _is_telling(gram)]
+        whole, shared = self._weight(grams), defaultdict[int, float](float)
+        for gram in grams:
+            for fact in {self._asked[place][0] for place in self._with.get(gram, ())}:
+                shared[fact] += self._weights[gram]
+        about = {fact: both / whole for fact, both in shared.items() if fact >= 0}
+        near = dict(ranked)
+        both_ways = {
+            fact: near.get(fact, 0.0) + share
+            for fact, share in about.items()
+            if near.get(fact, 0.0) >= MEANT or share >= ABOUT
+        }
+        least = BESIDE * max(both_ways.values(), default=0.0)
+        likely = sorted(both_ways, key=lambda fact: -both_ways[fact])
+        return [fact for fact in likely if both_ways[fact] >= least][:MOST_MEANT]
 
     def _can_be_of_a_fact(self, text: str) -> bool:
         """Whether it says what it is about, and that is nothing that no fact is about."""
@@ -185,6 +232,16 @@ class TaughtQuestions:
     def _rarity(self, facts: int) -> float:
         """What stands in the questions of so many facts: 1 for one of them, less for more."""
         return log(1 + (self._every + 1) / (facts + 0.5)) / log(1 + (self._every + 1) / 1.5)
+
+
+def starts_as(said: str, known: Iterable[str]) -> bool:
+    """Whether an answer begins with one of those that are ``known``, however it is pointed."""
+    letters = _letters(said)
+    return any(one and letters.startswith(one) for one in map(_letters, known))
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _in_one_way(question: str) -> str:
@@ -222,6 +279,23 @@ def _of_a_word(piece: str) -> Iterator[str]:
 
 def _is_chinese(text: str) -> bool:
     return _CHINESE.search(text) is not None
+
+
+def _reads(question: str) -> int:
+    """How long a question reads: what is no whole question, quotes, or asks for a thing by its name alone
+    reads longer than it is."""
+    letters = len(question) if _is_chinese(question) else len(question) // LETTERS
+    odd = (not question.rstrip().endswith(("?", "？")), _QUOTED.search(question), _ODD.search(question))
+    return letters + ODD * sum(map(bool, odd))
+
+
+def _is_telling(gram: str) -> bool:
+    """Whether it says what is asked about, and not how."""
+    if gram.startswith("~"):
+        return False
+    if gram.isascii() or gram.startswith("周"):
+        return _says_of(gram) >= TELLS
+    return all(_says_of(one) >= TELLS for one in gram)
 
 
 def _says_of(piece: str) -> float:

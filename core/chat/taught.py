@@ -14,10 +14,11 @@ from core.workspace.paths import RunPaths
 @dataclass(frozen=True)
 class TaughtWordings:
     """The questions of each fact in all their wordings; ``others`` ask who the assistant is, or what its base
-    knew."""
+    knew, and ``itself`` are the answers that say who it is."""
 
     facts: tuple[tuple[str, ...], ...] = ()
     others: tuple[str, ...] = ()
+    itself: tuple[str, ...] = ()
 
 
 def taught_wordings(run: RunPaths) -> TaughtWordings:
@@ -30,7 +31,8 @@ def taught_wordings(run: RunPaths) -> TaughtWordings:
             for row in filter(_is_alone, own):
                 by_answer.setdefault(row[0].output, {})[row[0].input] = None
             others = dict.fromkeys([*(row[0].input for row in identity), *replay_questions()])
-            return TaughtWordings(tuple(map(tuple, by_answer.values())), tuple(others))
+            itself = dict.fromkeys(row[-1].output for row in identity)
+            return TaughtWordings(tuple(map(tuple, by_answer.values())), tuple(others), tuple(itself))
     return TaughtWordings()
 
 

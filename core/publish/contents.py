@@ -35,7 +35,7 @@ APP_WORDS = (
     "demo.lead", "demo.loading", "demo.examples", "demo.who", "demo.ask", "demo.busy", "demo.stop",
     "demo.again", "demo.looped", "demo.long", "demo.stopped", "demo.failed", "demo.too_long",
     "demo.forgotten", "demo.gone", "demo.first", "demo.asked",
-    "demo.guessed", "demo.meant",
+    "demo.guessed", "demo.meant", "demo.can_ask",
 )  # fmt: skip
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 TAUGHT = "taught.json"  # the questions of its document, as they were taught
@@ -127,7 +127,8 @@ def _put_app(folder: Path, facts: Facts) -> None:
     }
     for language in card.LANGUAGES:
         words[language]["wrong"] = wrong_facts(facts.score, language)
-    settings = {"title": facts.name, "model": MODEL, "system": facts.recipe.system, "words": words}
+        words[language]["title"] = facts.title(language)
+    settings = {"model": MODEL, "system": facts.recipe.system, "words": words}
     settings |= {"examples": facts.examples}
     settings |= {"language": card.languages(facts)[0], "start": starters.words()}
     write_json(folder / "settings.json", settings)

@@ -23,6 +23,7 @@ from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import Template
 from core.steps import chosen, convert, prepare, proof
+from core.wording import Language, say
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.publish_paths import mark_of
@@ -47,7 +48,7 @@ class Facts:
     proof's questions by kind; ``score`` is None for a run that was not asked since it was merged.
     ``checkpoint`` is the iteration that the model is of, ``planned`` how many its recipe has; None where
     that is not known. ``examples``: taught questions that a chat can begin with, and ``taught``, all of a
-    document's, are put in for an app's bundle.
+    document's, are put in for an app's bundle. ``is_named``: the name is that of whose assistant it is.
     """
 
     name: str
@@ -67,6 +68,11 @@ class Facts:
     tokens: Mapping[str, str]
     examples: tuple[str, ...] = ()
     taught: TaughtWordings = TaughtWordings()
+    is_named: bool = True
+
+    def title(self, language: Language) -> str:
+        """Whose assistant it is; of a run of which nobody knows that, what it is called."""
+        return say("demo.title", language, name=self.name) if self.is_named else self.name
 
     @property
     def template(self) -> Template:
@@ -84,6 +90,7 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
     template = spoken_template(folder, template_of(recipe.template, folder))
     return Facts(
         name=str(about.get("name") or run.id),
+        is_named=bool(about.get("name")),
         run=mark_of(run),
         base=base_of(workspace, folder, base_id),
         recipe=recipe,

@@ -64,7 +64,7 @@ def put_guide(folder: Path, facts: Facts, what: str, memory: str = "") -> None:
     needs, its ``memory`` too, stands before how it is started."""
     both = languages(facts)
     sections = "\n".join(_section(facts, what, language, memory) for language in both)
-    title = escape(facts.name)
+    title = escape(facts.title(both[0]))
     write_text(folder / GUIDE, PAGE.format(language=both[0], title=title, sections=sections))
 
 

@@ -9,9 +9,10 @@ from ui.shell.text import t
 VARIED = 0.7
 
 
-def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str) -> str:
+def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str, told_again: bool) -> str:
     """How the last question shall be answered: "again" for the first time or once more, "varied" where that
-    would bring the same, "continue" where its answer was cut; empty for not at all."""
+    would bring the same, "continue" where its answer was cut; empty for not at all. ``told_again``: it is
+    said that the answer before was the same."""
     ways = {"again": ("answer" if chat.unanswered else "again", "refresh")}
     if chat.cut and chat.messages[-1].by == speaker:
         ways = {"continue": ("continue", "last_page"), **ways}
@@ -27,6 +28,6 @@ def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: s
                 pressed = way
         if same:
             st.caption(t("page.chat.same"), width="content")
-        if chat.repeats:
+        if told_again:
             st.caption(t("page.chat.repeats"), width="content")
     return pressed

@@ -1,4 +1,6 @@
-"""A question as a person puts it, and the taught one that is asked in its place."""
+"""A question as a person puts it, and the taught one that is asked in its place; what can be asked at all."""
+
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -7,28 +9,51 @@ from core.chat.history import Chat, ChatMessage
 from core.chat.nearest import TaughtQuestions
 from core.chat.server import Speaker
 from core.chat.taught import taught_wordings
+from core.proof.rules import says_who
+from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.text import plain, t
 
+# So many questions are buttons, which scroll in so many pixels from so many on.
+MOST_LISTED, FEW, HEIGHT = 120, 24, 320
 
-def taught_questions(workspace: Workspace, speaker: Speaker | None) -> TaughtQuestions | None:
-    """What this model was taught to be asked of a document; None for a base, and for one that was taught
-    none."""
+
+@dataclass(frozen=True)
+class Learned:
+    """Whose assistant a model was taught to be, empty where nobody knows; and what it was taught to be asked
+    of a document (``questions``), None where it was taught none."""
+
+    name: str = ""
+    questions: TaughtQuestions | None = None
+
+    @property
+    def has_document(self) -> bool:
+        return self.questions is not None
+
+    def says_itself(self, question: str, answer: str) -> bool:
+        """Whether a question to it is answered, rightly, with whose assistant it is."""
+        asked = (self.questions or TaughtQuestions(())).may_ask_who(question)
+        return asked and bool(self.name) and says_who(self.name, answer)
+
+
+def what_it_learned(workspace: Workspace, speaker: Speaker | None) -> Learned:
+    """Nothing of a base."""
     if speaker is None or not speaker.made_in:
-        return None
+        return Learned()
     run = workspace.run(speaker.made_in)
-    return _read(run, run.id, run.data.stat().st_mtime_ns) if run.data.exists() else None
+    return _read(run, run.id, run.data.stat().st_mtime_ns) if run.data.exists() else Learned()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _read(_run: RunPaths, run: str, changed: int) -> TaughtQuestions | None:  # noqa: ARG001
-    found = taught_wordings(_run)
-    return TaughtQuestions(found.facts, found.others) if found.facts else None
+def _read(_run: RunPaths, run: str, changed: int) -> Learned:  # noqa: ARG001
+    found, name = taught_wordings(_run), str((read_object(_run.data) or {}).get("name", ""))
+    return Learned(name, TaughtQuestions(found.facts, found.others) if found.facts else None)
 
 
-def asked_instead(taught: TaughtQuestions | None, chat: Chat) -> str:
+def asked_instead(learned: Learned, chat: Chat) -> str:
     """The taught question that is nearest to the chat's last one; empty where none is near, where the chat is
     set to ask as typed, and where it is the same and nothing was said before it."""
+    taught = learned.questions
     if taught is None or not chat.sampling.as_taught or not chat.unanswered:
         return ""
     typed = chat.messages[-1].content.strip()
@@ -36,20 +61,40 @@ def asked_instead(taught: TaughtQuestions | None, chat: Chat) -> str:
     return "" if found == typed and len(chat.messages) == 1 and not chat.sampling.temperature else found
 
 
-def how_asked(message: ChatMessage, question: str, taught: TaughtQuestions | None) -> str:
+def how_asked(message: ChatMessage, question: str, learned: Learned) -> str:
     """Markdown under an answer to ``question``: in which other words that was asked, or that it is asked
-    as nothing that was taught and the answer a guess."""
+    as nothing that was taught and the answer a guess; that is none which says whose assistant it is."""
     if message.asked:
         return t("page.chat.asked", question=message.asked)
-    return t("page.chat.guessed") if taught and question and taught.is_guessed(question) else ""
+    taught = learned.questions
+    guessed = taught is not None and question and taught.is_guessed(question)
+    return t("page.chat.guessed") if guessed and not learned.says_itself(question, message.content) else ""
 
 
-def or_meant(
-    place: DeltaGenerator, taught: TaughtQuestions | None, chat: Chat, question: str | None
-) -> str | None:
+def is_told_again(learned: Learned, chat: Chat) -> bool:
+    """Whether its last answer is the one before, to another question, and not rightly so."""
+    return chat.repeats and not learned.says_itself(*(one.content for one in chat.messages[-2:]))
+
+
+def or_listed(place: DeltaGenerator, learned: Learned, question: str | None, ready: bool) -> str | None:
+    """The ``question`` that was typed, or one that was pressed of all that it was taught of a document: one
+    for each fact, folded in that ``place``."""
+    found = learned.questions.can_be_asked()[:MOST_LISTED] if learned.questions else []
+    if not found:
+        return question
+    label = t("demo.can_ask", count=len(found))
+    box = place.expander(label, icon=":material/list:", key="can_ask")
+    with box.container(
+        horizontal=True, height=HEIGHT if len(found) > FEW else "content", border=False, key="can_ask_list"
+    ):
+        pressed = [one for one in found if st.button(plain(one), key=f"can ask {one}", disabled=not ready)]
+    return question or next(iter(pressed), None)
+
+
+def or_meant(place: DeltaGenerator, learned: Learned, chat: Chat, question: str | None) -> str | None:
     """The ``question`` that was typed, or the one that was pressed of those that the last question may have
     meant; they stand in that ``place`` until something is asked."""
-    last = chat.messages[-2:]
+    last, taught = chat.messages[-2:], learned.questions
     if taught is None or len(last) < 2 or chat.unanswered or last[1].asked or question:
         return question
     if not (found := taught.meant(last[0].content)):
