@@ -12,6 +12,7 @@ import uvicorn.config
 from streamlit import config
 
 from core.cli.serve import ACCESS_VARIABLE, PASSWORD_VARIABLE, PROXY_VARIABLE
+from tests.waiting import until
 from ui.shell import door
 from ui.shell.access import Access
 
@@ -136,12 +137,13 @@ def test_asked_to_end_the_server_has_a_deadline(
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         signal.signal(number, lambda *_: ended.append("as before"))
-        door.end_in_time()
+        door.end_in_time(lambda: ended.append("left"))
         signal.raise_signal(number)
         deadline = [thread for thread in door.threading.enumerate() if hasattr(thread, "interval")]  # type: ignore[attr-defined]
         for thread in deadline:
             thread.join(5)
+        until(lambda: "left" in ended)
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    assert set(ended) == {"as before", 128 + number}
+    assert set(ended) == {"as before", "left", 128 + number}

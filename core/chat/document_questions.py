@@ -8,6 +8,7 @@ from core.chat import server as chat_server
 from core.chat.endpoint import Endpoint, ask
 from core.chat.reply import ANY_MODEL, BASE_URL
 from core.chat.server import Readiness, Speaker
+from core.chat.users import ChatUser
 from core.data.documents.files import Passage
 from core.data.drafts import (
     answer_prompt,
@@ -101,7 +102,7 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
     running = chat_server.server(workspace)
     if running.lives and not _is_base(running.speaker, model):
         raise ChatTaken(name=running.speaker.name if running.speaker else "?")
-    ours = not running.lives
+    ours, user = not running.lives, ChatUser.of(workspace)
     folder = model.folder
     speaker = Speaker("base", str(folder), None, spoken_by(model), "", None, folder.name)
     if ours:
@@ -111,6 +112,7 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
         at_once = chat_server.thinking(speaker).options(think=False)
         yield Endpoint(BASE_URL, ANY_MODEL, timeout=LOCAL_TIMEOUT, socket=address, retries=0, options=at_once)
     finally:
+        user.leave(by="documents")
         if ours:
             chat_server.unload(workspace, by="documents")
 

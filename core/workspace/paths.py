@@ -473,6 +473,11 @@ class Workspace:
         """Held by whoever decides which model the chat server has."""
         return self.chat_server / ".model.lock"
 
+    @property
+    def chat_server_users(self) -> Path:
+        """Held, shared, by each dashboard and by whatever else asks the chat server's model."""
+        return self.chat_server / ".users.lock"
+
     def model(self, name: str) -> Path:
         """The folder of the model that a person calls ``name``."""
         return self.models / slug(name)

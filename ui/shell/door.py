@@ -23,6 +23,7 @@ from streamlit import config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import ui
+from core.chat.users import ChatUser
 from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE, PROXY_VARIABLE
 from core.errors import TuneboardError
 from core.recipe.chat_template import serve_pages
@@ -113,22 +114,24 @@ def import_pages() -> None:
             importlib.import_module(module.name)
 
 
-def end_in_time() -> None:
+def end_in_time(leave: Callable[[], object]) -> None:
     """Asked to end (Ctrl+C, SIGTERM), the server does within EXIT_SECONDS, whatever a page's thread still
-    waits for: nothing that must be kept is in this process. Called once the server listens to signals.
+    waits for: nothing that must be kept is in this process. At once it does ``leave``. Called once the server
+    listens to signals.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         before = signal.getsignal(number)
         if callable(before):
-            signal.signal(number, partial(_end, before))
+            signal.signal(number, partial(_end, before, leave))
 
 
-def _end(before: Callable[[int, Any], object], number: int, frame: Any) -> None:
+def _end(before: Callable[[int, Any], object], leave: Callable[[], object], number: int, frame: Any) -> None:
     deadline = threading.Timer(EXIT_SECONDS, os._exit, (128 + number,))
     deadline.daemon = True
     deadline.start()
+    threading.Thread(target=leave, daemon=True).start()  # a signal's own code must wait for no lock
     before(number, frame)
 
 
@@ -149,7 +152,9 @@ def greet(known: Access) -> object:
         import_pages()
         serve_pages()
         read_large_ones_beside()
-        end_in_time()
+        user = ChatUser.of(Workspace.of())
+        leave = partial(user.leave, by="dashboard", end=True)
+        end_in_time(leave)
         url = address(known)
         port = config.get_option("server.port")
         print(f"\n{say('serve.ready', url=url, port=port, workspace=Workspace.of().root)}\n", flush=True)
@@ -159,5 +164,6 @@ def greet(known: Access) -> object:
         ):
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         yield
+        leave()
 
     return lifespan
