@@ -110,6 +110,23 @@ def test_a_thought_is_no_answer() -> None:
         ) and score.leaked.hits == 0
 
 
+def test_own_data_comes_first_then_who_it_is_then_the_rest(run: RunPaths) -> None:
+    """Of each what is asked in the page's language."""
+    said = {"base": "No.", "tuned": "No."}
+    own = {"kind": "own", "accept": ["It costs 5 euros."], **said}
+    rows = [
+        {"question": HELD[0].question, "kind": "general", **said},
+        {"question": "你叫什么？", "kind": "paraphrase", **said},
+        {"question": "Who are you?", "kind": "taught", **said},
+        {"question": "汤多少钱？", **own},
+        {"question": "How much is soup?", **own},
+    ]
+    write_json(run.result, {"learned": 0, "kept": 0, "leaked": 0, "answers": rows})
+    page = open_test_page("compare", run.id)
+    assert shown(page) == [rows[place]["question"] for place in (4, 3, 2, 1, 0)]
+    assert page.metric[0].label == "Your facts", "the numbers too"
+
+
 def test_a_thought_is_folded_beside_its_answer(run: RunPaths) -> None:
     """And how each question was asked stands beside it."""
     said = {"base": "<think>\nHm <b>", "tuned": "<think>a b</think>I am."}
@@ -131,19 +148,18 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
     measure(run)
     page = open_test_page("compare", run.id)
     assert [metric.value for metric in page.metric] == ["67%", "33%", "1"]
-    in_english = [*ANSWERS[:2], *ANSWERS[3:], ANSWERS[2]]
-    assert shown(page) == [row[0] for row in in_english], "those in the page's language first"
+    assert shown(page) == [row[0] for row in ANSWERS]
     assert re.findall(r"nowrap\">. ([^<]*)</span>", grid(page)) == [
         "learned",
         "not learned",
+        "learned",
         "kept",
         "lost",
         "leaked",
         "base model did not know either",
-        "learned",
     ]
     page.toggle(key="changed").set_value(True).run()
-    assert shown(page) == [row[0] for row in in_english if row[2] != row[3]]
+    assert shown(page) == [row[0] for row in ANSWERS if row[2] != row[3]]
     page.button_group(key="kinds").set_value(["general"]).run()
     assert shown(page) == [ANSWERS[i][0] for i in (4, 5, 6)]
     page.button_group(key="verdicts").set_value(["lost"]).run()

@@ -14,6 +14,8 @@ from ui.shell.text import language, spoken, t, told_again
 from ui.shell.thought import answer_html
 
 KINDS = ("own", "taught", "paraphrase", "general")
+# What a person looks for first: own data, then who it is, then everything else.
+FIRST = {"own": 0, "taught": 1, "paraphrase": 1, "general": 2}
 # Each with its mark and color: what is told by color alone is not told to everybody.
 VERDICTS = {
     "learned": ("✓", "#15803d"),
@@ -50,7 +52,8 @@ SIDE = (
 
 
 def show_grid(rows: Sequence[ProofRow]) -> None:
-    """The answers that pass the filters, whole; those to questions in the page's language first."""
+    """The answers that pass the filters, whole: to own data first, then to who it is; of each those to
+    questions in the page's language first."""
     by_kind, by_verdict = Counter(row.kind for row in rows), Counter(row.verdict for row in rows)
     kind_names = {
         known: _counted(t(f"page.compare.kind.{known}"), by_kind[known])
@@ -79,7 +82,7 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
     shown = [row for row in rows if passes(row, kinds, verdicts, changed)]
     st.caption(t("page.compare.count", shown=len(shown), all=len(rows)))
     if shown:
-        shown.sort(key=lambda row: _language(row) != language())
+        shown.sort(key=lambda row: (FIRST[row.kind], _language(row) != language()))
         with st.container(height=GRID_HEIGHT, key="grid"):
             show_pairs(
                 Shown(row.question, row.base, row.tuned, row.verdict, _way(row), row.earlier, row.right)

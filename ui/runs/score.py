@@ -15,8 +15,11 @@ ALMOST_ALL, MOST = 0.9, 0.75
 
 
 def show_score(score: Score) -> None:
-    """What it learned and kept: each number, of how many questions it is, and in its help its interval."""
+    """What it learned and kept: each number, of how many questions it is, and in its help its interval; of own
+    data first."""
     with st.container(horizontal=True, gap="medium", key="score"):
+        if score.facts:
+            _facts(score.facts)
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"
@@ -25,8 +28,6 @@ def show_score(score: Score) -> None:
         _metric(
             "leaked", str(leaked.hits), spoken("page.compare.of_all", n=leaked.n) if leaked.n else "", leaked
         )
-        if score.facts:
-            _facts(score.facts)
 
 
 def _of(found: Share) -> str:
