@@ -121,7 +121,9 @@ def test_own_data_comes_first_then_who_it_is_then_the_rest(run: RunPaths) -> Non
         {"question": "汤多少钱？", **own},
         {"question": "How much is soup?", **own},
     ]
-    write_json(run.result, {"learned": 0, "kept": 0, "leaked": 0, "answers": rows})
+    facts = OwnFacts(Share(0, 2), Share(1, 2), 2)
+    told = as_json(Score(Share(1, 2), Share(1, 1), Share(0, 1), facts=facts), [], full=True)
+    write_json(run.result, {**told, "answers": rows})
     page = open_test_page("compare", run.id)
     assert shown(page) == [rows[place]["question"] for place in (4, 3, 2, 1, 0)]
     assert page.metric[0].label == "Your facts", "the numbers too"

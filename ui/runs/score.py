@@ -15,8 +15,8 @@ ALMOST_ALL, MOST = 0.9, 0.75
 
 
 def show_score(score: Score) -> None:
-    """What it learned and kept: each number, of how many questions it is, and in its help its interval; of own
-    data first."""
+    """What it learned and kept, of own data first: each number, of how many questions it is, and in its help
+    its interval."""
     with st.container(horizontal=True, gap="medium", key="score"):
         if score.facts:
             _facts(score.facts)
