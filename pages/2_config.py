@@ -9,6 +9,7 @@ from core.jobs.status import is_live
 from core.pipeline import chain
 from core.steps import adopt, prepare, train
 from core.workspace.paths import RunPaths, Workspace
+from ui.config.folded import settings_box, unfold
 from ui.config.forms import checked, draft_of, recipe_form, save, show_problems
 from ui.config.launch_preview import (
     offer_fit,
@@ -38,8 +39,8 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     top = st.container(horizontal=True, vertical_alignment="center", key="train_now")
     draft, model = draft_of(run), prepare.model_of(run)
     estimated = st.container()
-    form = st.expander(t("page.config.all"), icon=":material/tune:", key="settings") if locked else st
-    with form.container():
+    form = settings_box(run, locked)
+    with form:
         show_choices_of_data(draft.saved)
         beginnings = st.container()
         if run.adopted.exists():
@@ -47,9 +48,11 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = checked(draft, model)
     if problems and not locked:
+        unfold(run)
         show_problems(places, problems)
     elif recipe and not locked:
-        save(run, draft, recipe, model)
+        with form:
+            save(run, draft, recipe, model)
     with beginnings:
         offer_starting_points(run, draft, model, locked)
     if run.data.exists():

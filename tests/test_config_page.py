@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -481,3 +482,28 @@ def test_which_cards_are_chosen_says_how_many(workspace: Workspace) -> None:
     saved = prepare.recipe_of(run)
     assert (saved.devices, saved.cards) == (3, ())
     assert no_errors(page), [one.value for one in (*page.error, *page.exception)]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Nothing here has to be changed"), ("zh", "不用改")])
+def test_that_nothing_has_to_be_changed_is_said_once_above_the_folded_form(
+    workspace: Workspace, language: str, said: str
+) -> None:
+    page = open_test_page("config", make_run(workspace).id, language=language)
+    texts = [one.value for kind in ("markdown", "caption", "info") for one in getattr(page, kind)]
+    assert no_errors(page) and sum(said in text for text in texts) == 1
+    assert not settings(page).proto.expanded, "one press away"
+
+
+def test_what_has_to_be_put_right_is_not_folded(workspace: Workspace) -> None:
+    """And stays open while somebody works on it."""
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    page.number_input(key=key(run, "rank")).set_value(0).run()
+    assert settings(page).proto.expanded and not page.exception
+    page.number_input(key=key(run, "rank")).set_value(8).run()
+    assert settings(page).proto.expanded and not page.exception
+
+
+def settings(page: AppTest) -> Any:
+    (found,) = [one for one in page.expander if one.label in ("Change the settings", "修改设置")]
+    return found

@@ -34,7 +34,6 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
     cost, has = known_cost(workspace.root, run.id, recipe), _memory(recipe)
     st.markdown(t("estimate.words", **_in_words(recipe, found)))
     _show_time(run, cost)
-    st.caption(t("page.config.experts"))
     label = t("estimate.more")
     with (
         st.expander(label, icon=":material/bar_chart:", key="estimate_more"),

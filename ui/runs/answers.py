@@ -18,14 +18,14 @@ KINDS = ("own", "taught", "paraphrase", "general")
 FIRST = {"own": 0, "taught": 1, "paraphrase": 1, "general": 2}
 # Each with its mark and color: what is told by color alone is not told to everybody.
 VERDICTS = {
+    "answered": ("✓", "#15803d"),
+    "not_answered": ("✗", "#b91c1c"),
     "learned": ("✓", "#15803d"),
     "not_learned": ("✗", "#b91c1c"),
     "kept": ("✓", "#15803d"),
     "lost": ("✗", "#b91c1c"),
     "leaked": ("!", "#b45309"),
     "never_known": ("·", "#6b7280"),
-    "answered": ("✓", "#15803d"),
-    "not_answered": ("✗", "#b91c1c"),
 }
 GRID_HEIGHT = 600
 # Streamlit's table does not wrap, and its columns leave no room for an answer on a telephone.
