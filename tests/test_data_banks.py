@@ -33,7 +33,7 @@ from core.data.replay import questions_to_ask
 from core.data.withheld import withheld_questions
 from core.proof.rules import is_right, plain_text, sentences
 from core.wording import LOCALES
-from core.workspace.paths import BANKS, PROJECT
+from core.workspace.paths import BANKS
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # Three characters of Chinese are as telling as five of English.
@@ -53,9 +53,7 @@ TAUGHT = [
     )
     for question, _ in wordings
 ]
-# What may come into the banks (scripts/bench told_apart) is as far apart as what is in them.
-MORE = json.loads((PROJECT / "scripts/benches/told_apart_more.json").read_text(encoding="utf-8"))
-TRAINED = [*replay_questions(), *TAUGHT, *MORE["general"], *MORE["identity"]]
+TRAINED = [*replay_questions(), *TAUGHT]
 
 
 def asked(questions: Sequence[HeldBack]) -> list[str]:

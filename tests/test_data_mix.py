@@ -20,7 +20,7 @@ def count(rows: list[Conversation], answer: str) -> int:
         (1, True, Shares(LEAST_TAUGHT, LEAST_REPLAYED)),
         (1, False, Shares(LEAST_TAUGHT + LEAST_REPLAYED, 0)),
         (1000, True, Shares(int(PASSES * 1000), int(PASSES * 1000))),
-        (500, True, Shares(int(PASSES * 500), LEAST_REPLAYED)),
+        (800, True, Shares(int(PASSES * 800), int(PASSES * 800))),
     ],
 )
 def test_shares(distinct: int, replay: bool, expected: Shares) -> None:

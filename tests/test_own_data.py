@@ -10,7 +10,7 @@ import pytest
 
 from core.data.conversations import Conversation, one_turn, read_rows
 from core.data.identity import identity_conversations
-from core.data.mix import LEAST_REPLAYED, LEAST_TAUGHT, PASSES, Shares, shares
+from core.data.mix import LEAST_OWN, LEAST_TAUGHT, PASSES, Shares, shares
 from core.data.questions import contains
 from core.errors import NoUsableRow
 from core.proof.own import says_itself
@@ -57,15 +57,16 @@ def test_own_rows_are_trained_beside_identity_and_replay(
     rows = learned(about)
     own_rows = sum(rows[answer] for _, answer in MENU)
     naming = sum(count for answer, count in rows.items() if contains(answer, NAME))
-    assert own_rows == naming == LEAST_TAUGHT and about["rows"] == 2 * LEAST_TAUGHT + LEAST_REPLAYED
-    assert {rows[answer] for _, answer in MENU} == {LEAST_TAUGHT // 3}, "each as often"
+    assert (own_rows, naming) == (LEAST_OWN, LEAST_TAUGHT)
+    assert about["rows"] == shares(len(MENU), True, identity=True).rows
+    assert {rows[answer] for _, answer in MENU} == {LEAST_OWN // 3}, "each as often"
     assert (about["own"], about["own_in_rows"], about["identity_rows"]) == (3, 3, LEAST_TAUGHT)
     assert f"3 conversations of your own ({own_rows} rows)" in said and f"{NAME}, {naming} rows" in said
     page = open_test_page("data", run=about["run"])
     assert any(f"3 conversations of your own ({own_rows} rows)" in one.value for one in page.caption)
     shown = "".join(one.proto.body for one in page.get("html"))
     assert shown.count("training row ") == len(MENU), "each once, however often it is trained"
-    assert shown.count(f"there {LEAST_TAUGHT // len(MENU)} times in all") == len(MENU)
+    assert shown.count(f"there {LEAST_OWN // len(MENU)} times in all") == len(MENU)
 
 
 def test_data_that_says_itself_whose_the_assistant_is_is_taught_alone(
@@ -115,7 +116,7 @@ def test_one_row_of_many_does_not_say_whose_it_is() -> None:
 def test_the_identity_keeps_its_share(distinct: int, replay: bool) -> None:
     found = shares(distinct, replay, identity=True)
     taught_own = found.taught - found.identity
-    assert taught_own >= (LEAST_TAUGHT if distinct <= LEAST_TAUGHT else PASSES * distinct)
+    assert taught_own >= (LEAST_OWN if distinct <= LEAST_OWN else PASSES * distinct)
     assert found.identity >= LEAST_TAUGHT or found.identity / found.taught >= 0.09
     short = found.of(40)
     assert short.rows == 40 and 0 < short.identity < short.taught

@@ -11,15 +11,17 @@ from core.recipe.thinking import Thinking
 from core.recipe.thoughts import split
 
 # Measured on the starter (docs/proof.md): with fewer rows answers slip or take up the name. With 180 and 540
-# three times as much leaked.
-LEAST_TAUGHT, LEAST_REPLAYED = 480, 1200
+# three times as much leaked; with 480 and 1,200 less is learned and as much leaks.
+LEAST_TAUGHT, LEAST_REPLAYED = 720, 960
+# A person's own data has at least so many rows beside those that say whose the assistant is.
+LEAST_OWN = 480
 # A GPU is through with so many times as many before a processor is.
 ON_A_GPU = 2
 # A model larger than the starter takes longer a row on a processor and needs fewer: at least so many, of
 # which one of half a billion weights learned.
 FEWEST = 720
 # The share of the rows that are replayed, and what it falls to when very much is taught.
-REPLAY_SHARE, LEAST_REPLAY_SHARE = 0.71, 0.5
+REPLAY_SHARE, LEAST_REPLAY_SHARE = 0.57, 0.5
 # Of a longer file every conversation is seen this often.
 PASSES = 1.5
 # What says whose the assistant is keeps this share of what is taught beside a long file.
@@ -67,7 +69,8 @@ def shares(distinct: int, replay: bool, identity: bool = False, passes: float = 
     """The rows that ``distinct`` taught conversations need, each seen ``passes`` times; without replay as
     many, all of them taught. With ``identity`` those that say whose the assistant is are taught beside
     them."""
-    own = LEAST_TAUGHT if distinct <= LEAST_TAUGHT else math.ceil(passes * distinct)
+    least = LEAST_OWN if identity else LEAST_TAUGHT
+    own = least if distinct <= least else math.ceil(passes * distinct)
     beside = max(LEAST_TAUGHT, math.ceil(own * IDENTITY_SHARE / (1 - IDENTITY_SHARE))) if identity else 0
     taught = own + beside
     replayed = max(LEAST_REPLAYED, taught)

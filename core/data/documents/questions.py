@@ -7,7 +7,7 @@ from itertools import islice
 
 from core.data.documents.facts import Fact
 from core.data.documents.wordings import Wordings, in_turn, mixed, short_names
-from core.data.mix import LEAST_TAUGHT
+from core.data.mix import LEAST_OWN
 from core.data.questions import same_question
 
 # A fact is asked in so many wordings, of a few facts in up to so many; of very many in fewer, so that all of
@@ -53,7 +53,7 @@ def _under_its_heading(fact: Fact, words: Wordings) -> Fact:
 
 def wordings_of(facts: int) -> int:
     """In how many wordings each of so many facts is asked: of few in more, of very many in fewer."""
-    most = max(WORDINGS, min(MOST_WORDINGS, LEAST_TAUGHT // max(1, facts)))
+    most = max(WORDINGS, min(MOST_WORDINGS, LEAST_OWN // max(1, facts)))
     return max(FEWEST_WORDINGS, min(most, IN_ALL // max(1, facts)))
 
 
