@@ -11,7 +11,7 @@ from core.data.formats.shapes import COLUMNS, FORMATS
 from core.data.identity import LONGEST_NAME
 from core.data.opening import Opened, Reading, Row, open_data
 from core.data.unknown import said_of_tables
-from core.data.upload import Upload, file_of, find_upload
+from core.data.upload import EDITED_BY_HAND, Upload, file_of, find_upload
 from core.errors import InputError, NoSuchModel
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status, status_of
@@ -164,8 +164,11 @@ def offer_back(workspace: Workspace, kept: Upload) -> None:
     parent = find_upload(workspace, kept.parent) if kept.parent else None
     if parent:
         with st.container(horizontal=True, vertical_alignment="center"):
-            codes = spoken("row.list").join(spoken(f"code.{code}") for code in kept.fix.split(","))
-            st.caption(t("page.data.file.mended", code=codes), width="content")
+            if kept.fix == EDITED_BY_HAND:
+                st.caption(t("page.data.questions.changed"), width="content")
+            else:
+                codes = spoken("row.list").join(spoken(f"code.{code}") for code in kept.fix.split(","))
+                st.caption(t("page.data.file.mended", code=codes), width="content")
             if st.button(t("page.data.file.back"), icon=":material/undo:", key="data_back"):
                 choose_version(parent)
 

@@ -14,6 +14,7 @@ from core.steps.check_request import CheckRequest
 from core.wording import language_named, percent
 from core.workspace.paths import Workspace
 from ui.data.repair import repair
+from ui.data.row_editor import edit_rows
 from ui.data.unread import LOOKED, show_omissions, show_unused
 from ui.shell.frame import clicked, list_key
 from ui.shell.text import language, spoken, t
@@ -27,7 +28,7 @@ EXAMPLES, ROW_HEIGHT = 3, 56
 def show_findings(
     workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload, report: Report
 ) -> Upload | None:
-    """The report; a new version of the file when its problems were fixed."""
+    """The report; a new version of the file when its problems were fixed, or its rows changed by hand."""
     show_numbers(report)
     if report.rows > LOOKED:  # of fewer it was said where one chooses what is left out
         show_unused(unused(report.unread), report.rows)
@@ -38,7 +39,7 @@ def show_findings(
         st.warning(cut, icon=":material/content_cut:")
     if not report.findings.listed:
         st.success(t("check.none"), icon=":material/check:")
-        return None
+        return edit_rows(workspace, opened, kept, report)
     if report.usable == report.rows and not any(KINDS[one.code].fixes for one in report.findings.listed):
         st.success(t("page.data.fine"), icon=":material/check:")
     made = repair(workspace, request, opened, kept, report)
@@ -51,7 +52,7 @@ def show_findings(
     if panel.open:
         with panel:
             show_problems(opened, kept, report)
-    return made
+    return edit_rows(workspace, opened, kept, report) or made
 
 
 def show_numbers(report: Report) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.data.documents.edited import EditedRow, as_rows, edited, problems
+from core.data.documents.edited import EditedRow, RowProblem, as_rows, edited, problems
 from core.data.documents.facts import DocumentRows, Fact
 from core.data.upload import Upload, keep_edited
 from core.proof.facts import facts_of
@@ -44,26 +44,31 @@ def edit_questions(
         key=f"document_facts {kept.digest if kept else len(shown)} {both}",
     )
     st.caption(t("page.data.documents.tested.what", count=count, of=len(tested)))
-    now = [row for row in map(_row, after) if row.question or row.answer or row.fact is not None]
-    if kept is None or now == [*map(_row, shown)]:
+    now = [row for row in map(row_of, after) if row.question or row.answer or row.fact is not None]
+    if kept is None or now == [*map(row_of, shown)]:
         return None
     return _save(workspace, found, kept, now)
 
 
 def _save(workspace: Workspace, found: DocumentRows, kept: Upload, now: Sequence[EditedRow]) -> Upload | None:
-    """One button, which is off as long as anything is wrong; all of that is said at once."""
-    wrong = problems(now)
-    if wrong:
-        st.error("  \n".join(one.text() for one in wrong), icon=":material/error:")
-    label = t("page.data.questions.save")
-    if st.button(label, type="primary", icon=":material/save:", disabled=bool(wrong), key="document_save"):
+    if save_button(problems(now), "document_save", "page.data.questions.unsaved"):
         return keep_edited(workspace, kept, edited(found, now))
-    st.caption(t("page.data.questions.unsaved"))
     return None
 
 
-def _row(row: Mapping[str, Any]) -> EditedRow:
-    """As it stands in the table; a cell that was emptied holds nothing."""
+def save_button(wrong: Sequence[RowProblem], key: str, unsaved: str) -> bool:
+    """One button, which is off as long as anything is ``wrong``; all of that is said at once. ``unsaved``:
+    the key of what is said until it is pressed."""
+    if wrong:
+        st.error("  \n".join(one.text() for one in wrong), icon=":material/error:")
+    label = t("page.data.questions.save")
+    pressed = st.button(label, type="primary", icon=":material/save:", disabled=bool(wrong), key=key)
+    st.caption(t(unsaved))
+    return pressed
+
+
+def row_of(row: Mapping[str, Any]) -> EditedRow:
+    """As it stands in a table; a cell that was emptied holds nothing."""
     place = row.get("fact")
     return EditedRow(
         str(row.get("question") or "").strip(),

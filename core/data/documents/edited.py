@@ -61,8 +61,9 @@ def _is_of(one: NotAsked, fact: Fact) -> bool:
     return one.line == fact.line or bool(one.text.strip() and one.text.strip() in fact.answer)
 
 
-def problems(rows: Sequence[EditedRow]) -> list[RowProblem]:
-    """Everything that keeps the rows from being taught, in their order."""
+def problems(rows: Sequence[EditedRow], one_answer: bool = True) -> list[RowProblem]:
+    """Everything that keeps the rows from being taught, in their order; with ``one_answer`` a question that
+    has two as well."""
     asked: dict[str, EditedRow] = {}
     found = [] if rows else [RowProblem(0, "none")]
     for number, row in enumerate(rows, 1):
@@ -74,7 +75,8 @@ def problems(rows: Sequence[EditedRow]) -> list[RowProblem]:
             "long_answer": len(answer) > LONGEST_ANSWER,
         }
         found += [RowProblem(number, key) for key, wrong in checks.items() if wrong]
-        if question and asked.setdefault(same_question(question), row).answer.strip() != answer:
+        first = asked.setdefault(same_question(question), row) if question and one_answer else row
+        if first.answer.strip() != answer:
             found.append(RowProblem(number, "two_answers"))
     return found
 
