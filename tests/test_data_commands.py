@@ -94,10 +94,10 @@ def sentences(workspace: Workspace, *arguments: str | Path) -> str:
 
 def test_what_is_made_is_said_in_sentences(workspace: Workspace, model: Path) -> None:
     assert "Data set s now has 350 rows" in sentences(workspace, "make", "identity", "s", "--name", "Zoë")
-    assert "Held out: 26 rows in" in sentences(workspace, "make", "split", "s")
+    assert "Held out: 35 rows in" in sentences(workspace, "make", "split", "s")
     assert "0 duplicate rows were removed" in sentences(workspace, "make", "dedupe", "s")
-    assert "Data set t now has 229 rows" in sentences(workspace, "make", "mix", "t", "--from", "s")
-    assert "255 rows" in sentences(workspace, "make", "undo", "s")
+    assert "Data set t now has 315 rows" in sentences(workspace, "make", "mix", "t", "--from", "s")
+    assert "350 rows" in sentences(workspace, "make", "undo", "s")
     assert "no rows" in sentences(workspace, "make", "undo", "t")
 
 
