@@ -159,7 +159,7 @@ def test_a_live_chain_shows_its_stages_and_can_be_stopped_and_gone_on_with(
     run = chain.start(workspace, TuneRequest(NAME, iterations=200), "test", "en")
     until(run, "train")
     page = open_test_page("start", run=run.id)
-    noted = "Noting the base model's own answers, so that they are not forgotten (replay)"
+    noted = "Noting the base model's own answers (replay, so that nothing is forgotten)"
     assert f":green[:material/check_circle: {noted}]" in text_of(page)
     said = [bar.proto.text for bar in page.get("progress")]
     assert [re.fullmatch(r"\d+% · .+ left · (\d+ min )?\d+ s so far", text) is not None for text in said] == [

@@ -63,7 +63,7 @@ def _table(workspace: Workspace, opened: Opened, kept: Upload, report: Report) -
             "fact": None,
             WHY: text(t("page.data.questions.check"), width="small"),
             "question": text(t("page.data.otherwise.question"), width="medium"),
-            "answer": text(t("page.data.otherwise.answer"), width="large"),
+            "answer": text(t("page.data.documents.answer"), width="large"),
         },
         height=min(MOST_HEIGHT, ROW_HEIGHT * (len(shown) + 2)),
         key=f"rows of {kept.digest}",
