@@ -14,7 +14,8 @@ from loops import without_loop
 class Turn:
     """``end`` says why an answer is none that the model ended itself: "looped", "long", "stopped", "failed",
     "too_long" of a question that leaves no room for one; "coming" as long as it is on its way. ``asked``: the
-    taught question that was asked in the place of the person's; ``guessed``: that was like none."""
+    taught question that was asked in the place of the person's, in other words; ``guessed``: that was like
+    none."""
 
     role: str
     content: str
@@ -91,7 +92,7 @@ class Chat:
         turn.guessed = not found and self.guessed(last.content)
         if not found or (found == last.content.strip() and not earlier):
             return [*earlier, last]
-        turn.asked = found
+        turn.asked = found if found != last.content.strip() else ""
         return [Turn("user", found)]
 
     def _end(self, turn: Turn) -> str:

@@ -3,7 +3,8 @@
 A small model answers in the words that it was taught, and guesses in any other. Words and parts of words are
 compared, no meaning: what shares too little with every taught question, or names something that none of them
 does, is none of them. Of a fact's many wordings the nearest says which fact is meant; asked is the first,
-which is learned best. The chat that is taken along has this file too: the standard library alone.
+unless one of them was typed word for word. The chat that is taken along has this file too: the standard
+library alone.
 """
 
 import re
@@ -133,7 +134,7 @@ class TaughtQuestions:
         text = _in_one_way(question)
         if same := {self._asked[place][0] for place in self._same.get(text, ())}:
             alone = max(same) if len(same) == 1 and max(same) >= 0 else None
-            return Match(None if alone is None else self._plainest(alone, text))
+            return Match(None if alone is None else self._as_asked(alone, question.strip(), text))
         ranked = self._ranked(text)
         fact = self._fact(text, ranked)
         if fact is not None and (plain := self._plainest(fact, text)):
@@ -168,6 +169,10 @@ class TaughtQuestions:
     def may_ask_who(self, question: str) -> bool:
         """Whether a question may ask who answers: it speaks to whoever does, and of no fact."""
         return _TO_YOU.search(question) is not None and not self.meant(question)
+
+    def _as_asked(self, fact: int, question: str, text: str) -> str | None:
+        """A question that was taught word for word is asked so: it is answered as well as the first one."""
+        return question if question in self._plain[fact] else self._plainest(fact, text)
 
     def _plainest(self, fact: int, text: str) -> str | None:
         """A fact's first question that asks for nothing else, in the script of a text where there is one."""

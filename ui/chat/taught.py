@@ -65,7 +65,7 @@ def how_asked(message: ChatMessage, question: str, learned: Learned) -> str:
     """Markdown under an answer to ``question``: in which other words that was asked, or that it is asked
     as nothing that was taught and the answer a guess; that is none which says whose assistant it is."""
     if message.asked:
-        return t("page.chat.asked", question=message.asked)
+        return t("page.chat.asked", question=message.asked) if message.asked != question.strip() else ""
     taught = learned.questions
     guessed = taught is not None and question and taught.is_guessed(question)
     return t("page.chat.guessed") if guessed and not learned.says_itself(question, message.content) else ""
