@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
-from core.data.documents.edited import EDITED, write_edited
+from core.data.documents.edited import EDITED, read_edited, write_edited
 from core.data.documents.facts import DocumentRows
 from core.data.documents.files import read_markdown
 from core.data.documents.rows import DOCUMENTS
@@ -63,7 +63,10 @@ def keep_document(workspace: Workspace, content: bytes, name: str) -> Upload:
         unchecked.write_bytes(content)
         if f".{suffix_of(name)}" not in DOCUMENTS:
             refuse_foreign(unchecked, PurePath(name).name)
-        read_markdown(unchecked, name)
+        if f".{suffix_of(name)}" == EDITED:
+            read_edited(unchecked)
+        else:
+            read_markdown(unchecked, name)
         kept = Upload(hashlib.sha256(content).hexdigest(), suffix_of(name), PurePath(name).name, 0)
         unchecked.replace(file_of(workspace, kept))
     write_json(upload_about(workspace, kept.digest), asdict(kept))

@@ -24,6 +24,8 @@ from core.workspace.files import write_json
 # The end of such a file's name.
 EDITED = ".facts"
 LONGEST_QUESTION, LONGEST_ANSWER = 500, 4_000
+# Bytes: of a hundred times as many facts as a long menu has.
+LARGEST = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,18 @@ def read_edited(path: Path) -> DocumentRows:
     """What :func:`write_edited` wrote. Raises NoSuchFile, NotADocument."""
     if not path.is_file():
         raise NoSuchFile(path=path)
+    if path.stat().st_size > LARGEST:
+        raise NotADocument(path=path, reason=say("document.large", limit=LARGEST // 1_000_000))
+    damaged = NotADocument(path=path, reason=say("document.damaged", kind=EDITED))
     try:
-        return TypeAdapter[DocumentRows](DocumentRows).validate_json(path.read_bytes())
+        found = TypeAdapter[DocumentRows](DocumentRows).validate_json(path.read_bytes())
     except ValidationError as error:
-        raise NotADocument(path=path, reason=say("document.damaged", kind=EDITED)) from error
+        raise damaged from error
+    if not all(
+        fact.questions and all(map(str.strip, (*fact.questions, fact.answer))) for fact in found.facts
+    ):
+        raise damaged
+    return found
 
 
 def as_rows(document: DocumentRows) -> list[dict[str, Any]]:
