@@ -173,12 +173,12 @@ def test_a_wrong_address_and_a_server_that_refuses_are_told(workspace: Workspace
 
 
 def test_the_base_model_answers_for_replay(workspace: Workspace, place: SetPaths) -> None:
-    add_version(place, [one_turn("q", "a")], "identity", {})
+    add_version(place, [one_turn("q", "a"), one_turn("r", "a")], "identity", {})
     page = choose(made_page(), "made_recipe", "replay")
     page.text_area(key="made_questions").set_value("What is a door?\nWas ist das?\nq")
     press(page, "made_replay")
     assert no_errors(page) and wait(place.job, timeout=TIMEOUT).state is State.finished
-    assert [row[0].input for row in rows_of(place)] == ["q", "Was ist das?", "What is a door?"]
+    assert [row[0].input for row in rows_of(place)] == ["q", "r", "Was ist das?", "What is a door?"]
     assert read_conversations(place.version(read_set(place).current.digest)) == rows_of(place)
 
 
