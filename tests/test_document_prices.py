@@ -101,3 +101,13 @@ def test_what_nobody_can_buy_has_no_price() -> None:
     assert [one for one in said(text).values() if "costs" in one] == ["The quote costs £900."]
     club = said("# Club\n\n## Fees\n\nFull member 1,250\nGuest 40\n")
     assert club["How much is Full member?"] == "Full member costs 1,250."
+
+
+def test_what_comes_on_top_is_no_part_of_a_name() -> None:
+    found = said("# 洗衣店\n\n衬衫 12元\n羽绒服 60元\n加急当天取加10元\n")
+    assert found["加急当天取多少钱？"] == "加急当天取的价格是加10元。"
+
+
+def test_a_price_of_each_needs_no_others_beside_it() -> None:
+    found = said("# 小满音乐教室\n钢琴一对一 200元/45分钟\n吉他小组课 80/节\n请假要提前一天说\n周一不上课\n")
+    assert found["吉他小组课多少钱？"] == "吉他小组课的价格是80/节。"

@@ -4,7 +4,7 @@ import pytest
 
 from core.data.documents.facts import DocumentRows
 from core.data.documents.rows import document_rows
-from core.data.documents.rules import is_of_sentences, topics, yes_or_no
+from core.data.documents.rules import is_of_sentences, topics, what_is_told, yes_or_no
 from core.data.drafts import language_of
 
 NOODLES = """# 林小满的面馆
@@ -155,6 +155,9 @@ def test_no_question_has_two_answers_and_every_item_is_asked(text: str) -> None:
         ("没有包厢。", "有包厢吗？"),
         ("支持微信支付", "支持微信支付吗？"),
         ("太阳能板不能遮挡", "太阳能板能遮挡吗？"),
+        ("周一不上课", "周一上课吗？"),
+        ("不带宠物进教室", "可以带宠物进教室吗？"),
+        ("满100免费送货", "满100免费送货吗？"),
         ("No smoking in the rooms", "Is smoking in the rooms allowed?"),
         ("No pets", "May I bring pets?"),
         ("Dogs are not allowed, except guide dogs.", "Are dogs allowed?"),
@@ -166,6 +169,40 @@ def test_no_question_has_two_answers_and_every_item_is_asked(text: str) -> None:
 )
 def test_what_is_said_plainly_is_asked_plainly(item: str, question: str) -> None:
     assert [*yes_or_no(item)] == [question]
+
+
+@pytest.mark.parametrize(
+    ("item", "question"),
+    [
+        ("取衣凭小票", "取衣要带什么？"),
+        ("丢失小票请带身份证", "丢失小票怎么办？"),
+        ("停车在地下一层，免费两小时", "停车在哪里？"),
+        ("暑假班7月5号开班", "暑假班什么时候开班？"),
+        ("会员充500送50", "会员充500送多少？"),
+    ],
+)
+def test_a_statement_is_the_answer_to_what_it_tells(item: str, question: str) -> None:
+    assert [*what_is_told(item)] == [question]
+    assert question in asked(f"# 店\n\n## 规矩\n\n- {item}\n- 谢绝自带酒水\n- 请勿大声喧哗\n")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "凭学生证半价",
+        "任凭风吹雨打",
+        "大学文凭要复印件",
+        "敬请期待新品",
+        "老师正在教室里",
+        "他们在门口",
+        "如需发票请提前说",
+        "我们的茶馆开在老城的河边",
+        "一共7月5号",
+        "买菜500克",
+    ],
+)
+def test_what_tells_nothing_plainly_is_not_asked_so(item: str) -> None:
+    assert not [*what_is_told(item)]
 
 
 @pytest.mark.parametrize(

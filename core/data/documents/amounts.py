@@ -31,6 +31,8 @@ _WITH_A_KIND = re.compile(
     re.IGNORECASE,
 )
 _VERB = re.compile(r"\s+(?:is|are|was|were|costs?)$", re.IGNORECASE)
+# "加急当天取加10元"
+_ON_TOP = re.compile(rf"(?<=[{HAN}]{{2}})(?:[另再]?加收?|另收)$")
 # What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
 _ENDS_IN_FREE = re.compile(
     r"(?P<key>[^,，。；;不凭持如若]{2,16}?)(?:\s|都|均|全部|一律|是)*(?<!可以)(?<![能也需])(?P<value>免费)"
@@ -140,7 +142,9 @@ def of_each(key: str, text: str) -> tuple[str, str]:
 def with_price_at_end(text: str) -> tuple[str, str] | None:
     """What ends in a price or in that it is free, and it."""
     if match := _ENDS_IN_PRICE.match(text):
-        return _VERB.sub("", match["key"].strip(" ,，.·…-–—:：")), match["value"]
+        key = _VERB.sub("", match["key"].strip(" ,，.·…-–—:："))
+        more = _ON_TOP.search(key)
+        return (key[: more.start()], f"{more[0]}{match['value']}") if more else (key, match["value"])
     if (match := _WITH_A_KIND.fullmatch(text)) and is_name(match["key"], text, priced=True):
         return match["key"], match["value"]
     if match := _FREE_WITH_MORE.fullmatch(text):

@@ -186,7 +186,7 @@ def _are_prices(values: Sequence[str], texts: Sequence[str], about: bool, elsewh
     is of, they are ``about`` prices, or the document has some ``elsewhere``, and these are several."""
     priced = sum(PRICE.search(one) is not None for one in texts)
     of_each = sum(_PRICE_OF_EACH.search(one) is not None for one in values)
-    if values and (priced > 1 or about):
+    if values and (priced > 1 or about or (of_each == len(values) and elsewhere > 2 * of_each)):
         return True
     several = len(values) > 1 and 2 * (len(values) + priced) > len(texts)
     return several and bool(of_each or priced or elsewhere > 1)

@@ -61,10 +61,27 @@ _ASKED_ZH = (
         "{x}营业吗？",
     ),
     (r"(?P<x>)(?P<y>(?:支持|提供|接受|允许)[^不没的请]+)", "{y}吗？"),
+    (r"(?P<x>每?(?:周|星期|礼拜)[一二三四五六日天末])不(?P<y>[\u4e00-\u9fff]{1,6})", "{x}{y}吗？"),
+    (r"(?P<x>)不(?P<y>带[^不没]{2,})", "可以{y}吗？"),
+    (r"(?P<x>[^不没请凭]{2,12}?)免费(?P<y>[^不没请凭]{0,8})", "{x}免费{y}吗？"),
     (
         r"(?P<x>[^不没]{1,8}?)(?<![需重主只首必摘紧次想将快正])要(?![求点是么素闻紧])(?P<y>[^不没请]{2,})",
         "{x}要{y}吗？",
     ),
+)
+# Chinese: what is said of a thing and asked with a word for what is not known yet.
+_WHEN = (
+    r"(?:\d{1,2}月(?:\d{1,2}[日号])?"
+    r"|(?:上午|下午|晚上|早上|中午|周[一二三四五六日天])?\d{1,2}(?:[:：]\d{2}|点半?))"
+)
+_WHERE = r"[^不没请]{1,10}[层楼门边侧面口厅院里内旁角处号]"
+_BEGINS = r"(?:开|结束|截止|报名|上课|下课|放学|退房|入住|发车|集合|出发)"
+_TOLD_ZH = (
+    (r"(?P<x>[^不没凭]{2,6}(?<![任文仅单]))凭[^不没]{1,10}", "{x}要带什么？"),
+    (r"(?P<x>[^不没您你]{2,10}(?<![邀申聘宴敬]))请[^不没]{2,}", "{x}怎么办？"),
+    (rf"(?P<x>[^不没请我你他她的\d]{{2,6}}(?<![正现]))在{_WHERE}", "{x}在哪里？"),
+    (rf"(?P<x>[^不没请\d]{{2,10}}?){_WHEN}(?P<y>{_BEGINS}[^\d]{{0,3}})", "{x}什么时候{y}？"),
+    (r"(?P<x>[^\d]{0,6}(?:充值?|买|存|满)\d+[元块]?)(?P<y>[送减返])\d.{0,8}", "{x}{y}多少？"),
 )
 # Where a part of a word, a doubled negation or a condition would be taken for one of these.
 _NOT_PLAIN_ZH = re.compile(
@@ -164,6 +181,22 @@ def _cut(text: str) -> str:
     cut = text[:TOPIC_CHARACTERS]
     goes_on = re.match(r"[\dA-Za-z]", text[TOPIC_CHARACTERS:])
     return _CUT_NUMBER.sub("", cut) or cut if goes_on else cut
+
+
+def what_is_told(item: str) -> Iterator[str]:
+    """What a statement in Chinese is the answer to, where that is plain: "取衣要带什么？" to "取衣凭小票"."""
+    clause = _clauses(item)[0]
+    if (
+        not clause
+        or len(clause) > LONGEST_CLAUSE
+        or _ASKS_OR_CALLS.search(item)
+        or _NOT_PLAIN_ZH.search(clause)
+    ):
+        return
+    for pattern, asked in _TOLD_ZH:
+        if found := re.fullmatch(pattern, clause):
+            yield asked.format(**{"y": "", **found.groupdict("")})
+            return
 
 
 def yes_or_no(item: str) -> Iterator[str]:
