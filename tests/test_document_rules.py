@@ -156,6 +156,9 @@ def test_no_question_has_two_answers_and_every_item_is_asked(text: str) -> None:
         ("支持微信支付", "支持微信支付吗？"),
         ("太阳能板不能遮挡", "太阳能板能遮挡吗？"),
         ("周一不上课", "周一上课吗？"),
+        ("医保卡能刷", "医保卡能刷吗？"),
+        ("可带宠物 加收50", "可以带宠物吗？"),
+        ("测血压不要钱", "测血压要钱吗？"),
         ("不带宠物进教室", "可以带宠物进教室吗？"),
         ("满100免费送货", "满100免费送货吗？"),
         ("No smoking in the rooms", "Is smoking in the rooms allowed?"),
@@ -179,6 +182,7 @@ def test_what_is_said_plainly_is_asked_plainly(item: str, question: str) -> None
         ("停车在地下一层，免费两小时", "停车在哪里？"),
         ("暑假班7月5号开班", "暑假班什么时候开班？"),
         ("会员充500送50", "会员充500送多少？"),
+        ("会员日每月8号 全场9折", "会员日是哪天？"),
     ],
 )
 def test_a_statement_is_the_answer_to_what_it_tells(item: str, question: str) -> None:
@@ -193,6 +197,7 @@ def test_a_statement_is_the_answer_to_what_it_tells(item: str, question: str) ->
         "任凭风吹雨打",
         "大学文凭要复印件",
         "敬请期待新品",
+        "晚上11点后请安静",
         "老师正在教室里",
         "他们在门口",
         "如需发票请提前说",

@@ -208,3 +208,9 @@ def test_what_nobody_wrote_to_be_read_is_no_pair_and_holds_nobody_up() -> None:
         "# Menu\nSoup  5 euros"
     )
     assert as_markdown("Head" + "\n" * 50_000 + "Tea: 3", "en").count("\n") == 50_000
+
+
+def test_a_line_of_chinese_does_not_go_on_in_a_word_of_latin_letters() -> None:
+    text = "# 青石客栈\n入住14点后 退房12点前\nwifi qingshi888\n停车免费 门口8个车位\n可带宠物 加收50\n"
+    found = {fact.answer for fact in document_rows(text, "t", "zh").facts}
+    assert "Wi-Fi：wifi qingshi888" in found

@@ -73,7 +73,8 @@ _NUMBERED_THING = re.compile(
 _ENDS_IN_DAY = re.compile(rf"{DAY}$", re.IGNORECASE)
 _YEAR = re.compile(r"20[0-4]\d(?!\d)")
 _ONE_OF_ROW = re.compile(
-    rf"(?P<name>[{HAN}]{{1,8}}(?:\s[{HAN}]{{1,2}})?)\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?)(?:[\s,，、]+|$)"
+    rf"(?P<name>[{HAN}]{{1,8}}(?:\s[{HAN}]{{1,2}})?)\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?(?:[（(][^）)]{{1,16}}[）)])?)"
+    r"(?:[\s,，、]+|$)"
 )
 # "酒水 啤酒 8 可乐5 酸梅汤6": what the things are stands before them, or what is done ("换拉链：裤子20
 # 外套40 羽绒服60"). Of goods each has its own name.

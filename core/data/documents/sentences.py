@@ -66,7 +66,7 @@ def _is_own(line: str, following: str) -> bool:
     """Whether a line was ended by its writer: it is short, and no sentence goes on or ends with it."""
     of_chinese = re.search(f"[{HAN}]", line) is not None
     ends = WRAPPED_ZH if of_chinese else WRAPPED_EN
-    goes_on = not following[:1].isalnum() or following[0].islower()
+    goes_on = not following[:1].isalnum() or (following[0].islower() and not of_chinese)
     is_open = not (line[-1].isalnum() or line[-1] in ")）€£$%+")
     return not (goes_on or is_open) and len(line) < ends
 

@@ -15,7 +15,8 @@ _PHONE = re.compile(
 )
 _WIFI = re.compile(
     r"(?:(?:our|the|free|shop|guest|店里|本店|免费) ?)?(?:wi-?fi|wlan|无线(?:网络?)?)(?![a-z]).{0,40}"
-    r"(?:密码|\b(?:password|passcode|pass|pw|key)\b).+",
+    r"(?:密码|\b(?:password|passcode|pass|pw|key)\b).+"
+    r"|(?:wi-?fi|wlan)\s+(?=\S*\d)[\w.@#!-]{6,}",
     re.IGNORECASE,
 )
 _STREET = (
