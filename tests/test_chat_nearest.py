@@ -192,3 +192,24 @@ def test_what_a_guessed_question_may_have_meant_is_named(flowers: Shop) -> None:
     assert flowers.taught.meant("红玫瑰怎么卖") == [], "it is asked as it was taught"
     assert flowers.taught.meant("天空为什么是蓝色的？") == [], "it goes on answering these"
     assert flowers.taught.meant("My parcel got lost in Mombasa") == []
+
+
+def test_what_is_alone_far_and_wide_may_be_farther_and_what_two_share_must_be_nearer() -> None:
+    facts = [
+        ("护照签证照多少钱？", "护照签证照要多少钱？"),
+        ("冲洗照片多少钱？", "冲洗照片要多少钱？"),
+        ("拍全家福多少钱？", "全家福要多少钱？"),
+        ("地址是什么？", "你们店在哪里？"),
+    ]
+    taught = TaughtQuestions(facts, ["你是谁？", "天空为什么是蓝色的？"])
+    assert taught.nearest("我们想拍张全家福，最少要花多少？") == "拍全家福多少钱？"
+    both = TaughtQuestions([("冲洗照片多少钱？",), ("打印照片多少钱？",)], [])
+    assert both.nearest("照片多少钱？") is None
+
+
+def test_a_language_of_a_few_wordings_is_not_the_one_that_is_asked_in() -> None:
+    facts = [("几点关门？", "几点开门？", "营业时间是多少？", "你们几点营业？", "What time do you close?")]
+    asked = "what time do you close today"
+    assert TaughtQuestions(facts, []).nearest(asked) == "几点关门？"
+    half = [(*facts[0][:2], "What time do you open?", "What time do you close?")]
+    assert TaughtQuestions(half, []).nearest(asked) == "What time do you open?"

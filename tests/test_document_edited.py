@@ -55,6 +55,18 @@ def test_what_is_said_of_a_line_is_said_of_its_fact(menu: DocumentRows) -> None:
     assert not any(to_check(edited(menu, rows))), "what is gone is not to be looked at"
 
 
+def test_a_line_that_a_row_was_added_for_is_asked_about_no_more(menu: DocumentRows) -> None:
+    rows = [EditedRow(row["question"], row["answer"], row["fact"]) for row in as_rows(menu)]
+    (line,) = {one.text for one in menu.unused if "盘扣" in one.text}
+    other = edited(menu, [*rows, EditedRow("几点关门？", "晚上八点")])
+    assert line in {one.text for one in other.unused}
+    new = EditedRow("什么最好看？", "妈妈教我做的盘扣")
+    half = edited(menu, [*rows, new])
+    assert line in {one.text for one in half.unused}, "the other line of it is not said yet"
+    added = edited(menu, [*rows, new, EditedRow("取衣要什么？", "凭小票，超过60天没来取就捐了")])
+    assert line not in {one.text for one in added.unused}
+
+
 def test_a_reworded_question_is_asked_in_its_own_words_only(menu: DocumentRows) -> None:
     (place,) = [n for n, fact in enumerate(menu.facts) if fact.key == "收腰"]
     rows = table(menu)

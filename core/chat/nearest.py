@@ -16,8 +16,12 @@ from functools import lru_cache
 from math import log
 
 # Measured by scripts/bench nearest (docs/data.md): how near a question has to be, from 0 to 1, and so many
-# times as near as that of any other fact.
-NEAR, APART = 0.4, 1.1
+# times as near as that of any other fact: the surer the nearer it is. One that is alone far and wide may be
+# farther, unless it speaks to whoever answers.
+NEAR, APART, SURE, APART_OF_SURE = 0.4, 1.5, 0.6, 1.1
+CLEAR, APART_OF_CLEAR = 0.25, 2.0
+# A language of fewer than one in so many of a fact's wordings is hardly learned.
+LEARNED = 4
 # Offered is what is so near, or shares so much of what a question is about; beside the likeliest one what is
 # half as likely; so many.
 MEANT, ABOUT, BESIDE, MOST_MEANT = 0.15, 0.4, 0.5, 3
@@ -68,6 +72,7 @@ _ODD = re.compile(
     r"呢|来着|贵吗|便宜|情况|怎样|怎么样|谢|麻烦|方面|^(?:那个|嗨|哎|喂|对了|你好|您好|请问|问一下|想问|我想问|打扰|不好意思|帮我看看)"
     r"|(?i:thanks|please|^(?:hi|hello|hey|so|well|sorry)\b|^what about|^tell me|by the way|excuse me)"
 )
+_TO_ONE = re.compile(r"[你您](?!们)|\byou(?:r|rs|rself)?\b", re.IGNORECASE)
 _TO_YOU = re.compile(r"[你您]|\byou(?:r|rs|rself)?\b", re.IGNORECASE)
 # So many letters of a word are its stem; so many unknown characters of Chinese are a word.
 STEM, UNKNOWN = 4, 2
@@ -130,6 +135,10 @@ class TaughtQuestions:
         """The plainest questions for the few facts that a guessed one may ask for, the likeliest first."""
         return [*self._match(question).meant]
 
+    def forget(self) -> None:
+        """What was compared before, where it is compared by other numbers from now on."""
+        self._match.cache_clear()
+
     def _compare(self, question: str) -> Match:
         text = _in_one_way(question)
         if same := {self._asked[place][0] for place in self._same.get(text, ())}:
@@ -148,8 +157,10 @@ class TaughtQuestions:
         """The fact that a question asks for in other words."""
         if not self._can_be_of_a_fact(text):
             return None
-        (fact, near), *others = [*ranked[:2], (-1, 0.0)]
-        return fact if fact >= 0 and near >= NEAR and near >= APART * others[0][1] else None
+        (fact, near), (_, other), *_ = [*ranked[:2], (-1, 0.0), (-1, 0.0)]
+        apart = APART_OF_SURE if near >= SURE else APART if near >= NEAR else APART_OF_CLEAR
+        least = NEAR if _TO_ONE.search(text) else min(NEAR, CLEAR)
+        return fact if fact >= 0 and near >= least and near >= apart * other else None
 
     def offered(self, fact: int, text: str = "") -> str | None:
         """Of a fact's questions that ask for nothing else the one that reads best on a button: short, whole,
@@ -175,10 +186,11 @@ class TaughtQuestions:
         return question if question in self._plain[fact] else self._plainest(fact, text)
 
     def _plainest(self, fact: int, text: str) -> str | None:
-        """A fact's first question that asks for nothing else, in the script of a text where there is one."""
+        """A fact's first question that asks for nothing else, in the script of a text where the fact is
+        taught in it: a few wordings in another language than the document's are hardly learned."""
         plain = self._plain[fact]
-        alike = (asked for asked in plain if _is_chinese(asked) == _is_chinese(text))
-        return next(alike, next(iter(plain), None))
+        alike = [asked for asked in plain if _is_chinese(asked) == _is_chinese(text)]
+        return next(iter(alike if LEARNED * len(alike) >= len(plain) else plain), None)
 
     def _ranked(self, text: str) -> list[tuple[int, float]]:
         """The facts and how near their nearest question is, the nearest first."""

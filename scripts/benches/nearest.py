@@ -69,6 +69,8 @@ def main() -> None:
     print(HEAD)
     for near in options.near:
         nearest.NEAR = near
+        for one in asked:
+            one.taught.forget()
         print(line(near, asked, beside), flush=True)
     if options.show:
         nearest.NEAR = NEAR

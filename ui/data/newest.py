@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from core.data.opening import Reading
-from core.data.upload import Upload, file_of
+from core.data.upload import EDITED_BY_HAND, Upload, file_of
 from core.steps.step import megabytes
 from core.workspace.paths import Workspace
 from ui.shell.text import moment, spoken, t
@@ -65,5 +65,8 @@ def say_newest(workspace: Workspace, kept: Upload) -> None:
     """On the card: which file it is, if it came from the Data page in the place of the one before."""
     if since := st.session_state.get(SINCE):
         when = moment(since, datetime.now())
+        if kept.fix == EDITED_BY_HAND:  # its table is no size that anybody knows
+            st.caption(t("page.start.data.newest.edited", name=kept.name, when=when))
+            return
         size = megabytes(file_of(workspace, kept).stat().st_size)
         st.caption(t("page.start.data.newest", name=kept.name, when=when, size=size))

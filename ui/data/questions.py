@@ -82,10 +82,11 @@ def _columns() -> dict[str, Any]:
     return {
         "fact": None,
         WHY: text(t("page.data.questions.check"), width="small"),
-        "question": text(t("page.data.documents.question"), width="medium"),
-        "answer": text(t("page.data.documents.answer"), width="large"),
-        "others": text(t("page.data.questions.others"), width="medium"),
-        "tested": text(t("page.data.documents.tested"), width="medium"),
+        # A new row is empty, not "None".
+        "question": text(t("page.data.documents.question"), width="medium", default=""),
+        "answer": text(t("page.data.documents.answer"), width="large", default=""),
+        "others": text(t("page.data.questions.others"), width="medium", default=""),
+        "tested": text(t("page.data.documents.tested"), width="medium", default=""),
     }
 
 

@@ -5,6 +5,7 @@ the final test, and what a chat asks in the taught words. It is kept as a versio
 made from.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ EDITED = ".facts"
 LONGEST_QUESTION, LONGEST_ANSWER = 500, 4_000
 # Bytes: of a hundred times as many facts as a long menu has.
 LARGEST = 20_000_000
+# A row that has such a share of a line's characters says what the line does.
+SAID = 0.6
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,20 @@ def to_check(document: DocumentRows) -> list[str]:
 
 def _is_of(one: NotAsked, fact: Fact) -> bool:
     return one.line == fact.line or bool(one.text.strip() and one.text.strip() in fact.answer)
+
+
+def _is_told(one: NotAsked, facts: Sequence[Fact]) -> bool:
+    """Whether facts say what was not asked: one is of that line, or each line has one with most of its
+    characters and numbers."""
+    if any(_is_of(one, fact) for fact in facts):
+        return True
+    lines = [*filter(None, map(_pieces, one.text.splitlines()))]
+    told = [_pieces(fact.questions[0] + fact.answer) for fact in facts]
+    return bool(lines) and all(any(len(line & each) >= SAID * len(line) for each in told) for line in lines)
+
+
+def _pieces(text: str) -> set[str]:
+    return {*re.findall(r"[a-z]+|\d+|[^\W\d_a-z]", text.casefold())}
 
 
 def problems(rows: Sequence[EditedRow], one_answer: bool = True) -> list[RowProblem]:
@@ -100,7 +117,8 @@ def edited(document: DocumentRows, rows: Sequence[EditedRow]) -> DocumentRows:
     asked = dict(zip(new, asked_naturally([*new.values()], words), strict=True))
     facts = tuple((kept | asked)[place] for place in range(len(kept) + len(asked)))
     gone = [fact for fact in document.facts if fact.line not in {one.line for one in facts}]
-    unused = (one for one in document.unused if not any(_is_of(one, fact) for fact in gone))
+    told = [*gone, *(facts[place] for place in new)]
+    unused = (one for one in document.unused if not _is_told(one, told))
     return DocumentRows(_apart(facts), tuple(unused))
 
 
