@@ -20,7 +20,7 @@ from core.data.documents.edited import (
 from core.data.documents.facts import DocumentRows
 from core.data.documents.rows import document_rows, read_rows_of
 from core.data.questions import same_question
-from core.data.upload import keep_document
+from core.data.upload import find_upload, keep_document, keep_edited
 from core.errors import NotADocument
 from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
@@ -145,3 +145,13 @@ def test_a_file_that_would_fill_the_memory_is_not_read(
     file.write_text(" " * 11, encoding="utf-8")
     with pytest.raises(NotADocument):
         read_edited(file)
+
+
+def test_what_is_changed_back_is_the_version_that_it_was(menu: DocumentRows, workspace: Workspace) -> None:
+    """And no version is made of itself by way of another: each way back ends at the document."""
+    given = keep_document(workspace, MENU.encode(), "menu.md")
+    first = keep_edited(workspace, given, edited(menu, [EditedRow("几点关门？", "八点")]))
+    second = keep_edited(workspace, first, edited(menu, [EditedRow("几点关门？", "九点")]))
+    keep_edited(workspace, second, edited(menu, [EditedRow("几点关门？", "八点")]))
+    known = find_upload(workspace, first.digest)
+    assert known is not None and known.parent == given.digest

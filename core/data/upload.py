@@ -69,7 +69,7 @@ def keep_document(workspace: Workspace, content: bytes, name: str) -> Upload:
             read_markdown(unchecked, name)
         kept = Upload(hashlib.sha256(content).hexdigest(), suffix_of(name), PurePath(name).name, 0)
         unchecked.replace(file_of(workspace, kept))
-    write_json(upload_about(workspace, kept.digest), asdict(kept))
+    _tell(workspace, kept)
     return kept
 
 
@@ -81,7 +81,7 @@ def keep_edited(workspace: Workspace, parent: Upload, document: DocumentRows) ->
         digest = hashlib.sha256(unchecked.read_bytes()).hexdigest()
         kept = Upload(digest, EDITED.removeprefix("."), parent.name, 0, parent.digest, EDITED_BY_HAND)
         unchecked.replace(file_of(workspace, kept))
-    write_json(upload_about(workspace, kept.digest), asdict(kept))
+    _tell(workspace, kept)
     return kept
 
 
@@ -128,12 +128,17 @@ def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:
         if new:
             path.unlink(missing_ok=True)
         raise
-    known = find_upload(workspace, digest)
     kept = Upload(digest, about.kind, about.name, len(source), about.parent, about.fix)
-    # A version that says what an earlier one said is that one: its own parents stay.
-    if known is None or not known.parent:
-        write_json(upload_about(workspace, digest), asdict(kept))
+    _tell(workspace, kept)
     return kept
+
+
+def _tell(workspace: Workspace, kept: Upload) -> None:
+    """Write what is known of it. A version that says what an earlier one said is that one: its own parents
+    stay."""
+    known = find_upload(workspace, kept.digest)
+    if known is None or not known.parent:
+        write_json(upload_about(workspace, kept.digest), asdict(kept))
 
 
 def find_upload(workspace: Workspace, digest: str) -> Upload | None:

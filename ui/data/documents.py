@@ -11,6 +11,7 @@ from core.data.documents.facts import DocumentRows
 from core.data.documents.rows import read_rows_of
 from core.data.upload import Upload, file_of, find_upload, keep_document
 from core.workspace.paths import Workspace
+from ui.data.file import way_back
 from ui.data.newest import take_newest
 from ui.data.own import show_unused
 from ui.data.questions import edit_questions
@@ -96,13 +97,9 @@ def show_facts(workspace: Workspace, found: DocumentRows, path: Path, name: str,
 def offer_original(workspace: Workspace, kept: Upload) -> None:
     """A version that was made here can be left for the one before."""
     parent = find_upload(workspace, kept.parent)
-    if parent is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(t("page.data.questions.changed"), width="content")
-        if st.button(t("page.data.file.back"), icon=":material/undo:", key="document_back"):
-            take_document(workspace, parent)
-            st.rerun()
+    if parent and way_back(t("page.data.questions.changed"), "document_back"):
+        take_document(workspace, parent)
+        st.rerun()
 
 
 def offer_edit(workspace: Workspace, about: Mapping[str, Any]) -> None:

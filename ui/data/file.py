@@ -163,14 +163,20 @@ def offer_back(workspace: Workspace, kept: Upload) -> None:
     """A version that mending made can be left for the one before."""
     parent = find_upload(workspace, kept.parent) if kept.parent else None
     if parent:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if kept.fix == EDITED_BY_HAND:
-                st.caption(t("page.data.questions.changed"), width="content")
-            else:
-                codes = spoken("row.list").join(spoken(f"code.{code}") for code in kept.fix.split(","))
-                st.caption(t("page.data.file.mended", code=codes), width="content")
-            if st.button(t("page.data.file.back"), icon=":material/undo:", key="data_back"):
-                choose_version(parent)
+        if kept.fix == EDITED_BY_HAND:
+            said = t("page.data.questions.changed")
+        else:
+            codes = spoken("row.list").join(spoken(f"code.{code}") for code in kept.fix.split(","))
+            said = t("page.data.file.mended", code=codes)
+        if way_back(said, "data_back"):
+            choose_version(parent)
+
+
+def way_back(said: str, key: str) -> bool:
+    """What was done to a version, and whether the one before is wanted again."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(said, width="content")
+        return st.button(t("page.data.file.back"), icon=":material/undo:", key=key)
 
 
 def choose_version(kept: Upload) -> None:
