@@ -11,8 +11,8 @@ from talk import Chat, Turn
 
 HERE = Path(__file__).resolve().parent
 THINK = "<think>"
-# So many questions are buttons, which scroll in so many pixels from so many on.
-MOST_LISTED, FEW, HEIGHT = 120, 24, 320
+# More questions than so many scroll, in so many pixels.
+FEW, HEIGHT = 24, 320
 
 
 def parted(text: str) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def show_meant(chat: Chat, turns: list[Turn], said: dict[str, str]) -> None:
 
 def show_can_be_asked(chat: Chat, said: dict[str, str]) -> None:
     """One question for each fact that it was taught of a document, folded."""
-    found = taught().can_be_asked()[:MOST_LISTED]
+    found = taught().can_be_asked
     if not found:
         return
     box = st.expander(said["can_ask"].replace("{count}", str(len(found))), icon=":material/list:")

@@ -166,16 +166,16 @@ def test_how_much_says_nothing_of_what_is_meant() -> None:
 
 
 def test_one_question_for_each_fact_can_be_asked_and_reads_well(flowers: Shop, surf: Shop) -> None:
-    listed = flowers.taught.can_be_asked()
+    listed = flowers.taught.can_be_asked
     assert {flowers.answers[one] for one in listed} == {*flowers.answers.values()}
     assert "红玫瑰多少钱？" in listed and all(one.endswith(("？", "?")) for one in listed)
     assert not [one for one in listed if "怎么说" in one or "请问" in one or "贵吗" in one]
     rule = ["价目表里，关于“加急”怎么说？", "说说“加急”", "请问“加急”是怎么规定的？", "“加急”是怎么规定的？"]
-    assert TaughtQuestions([rule]).can_be_asked() == [rule[-1]]
+    assert TaughtQuestions([rule]).can_be_asked == [rule[-1]]
     assert TaughtQuestions([rule]).nearest(rule[-1]) == rule[-1], "it was taught word for word"
     assert TaughtQuestions([rule]).nearest("加急是怎么规定的") == rule[0]
-    assert all(one.isascii() for one in surf.taught.can_be_asked()), "in the document's own language"
-    assert "How much is Wetsuit hire?" in surf.taught.can_be_asked()
+    assert all(one.isascii() for one in surf.taught.can_be_asked), "in the document's own language"
+    assert "How much is Wetsuit hire?" in surf.taught.can_be_asked
 
 
 def test_who_answers_may_be_asked_of_whoever_is_spoken_to(flowers: Shop) -> None:

@@ -12,7 +12,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import log
 
 # Measured by scripts/bench nearest (docs/data.md): how near a question has to be, from 0 to 1, and so many
@@ -26,6 +26,8 @@ LEARNED = 4
 # half as likely; so many.
 MEANT, ABOUT, BESIDE, MOST_MEANT = 0.15, 0.4, 0.5, 3
 REMEMBERED = 1024
+# So many questions are listed as what can be asked.
+MOST_LISTED = 120
 
 # What is said before and behind a question; what is written in several ways.
 _BEFORE = re.compile(
@@ -159,7 +161,7 @@ class TaughtQuestions:
             return None
         (fact, near), (_, other), *_ = [*ranked[:2], (-1, 0.0), (-1, 0.0)]
         apart = APART_OF_SURE if near >= SURE else APART if near >= NEAR else APART_OF_CLEAR
-        least = NEAR if _TO_ONE.search(text) else min(NEAR, CLEAR)
+        least = NEAR if _TO_ONE.search(text) else CLEAR
         return fact if fact >= 0 and near >= least and near >= apart * other else None
 
     def offered(self, fact: int, text: str = "") -> str | None:
@@ -172,10 +174,12 @@ class TaughtQuestions:
         alike = [asked for asked in plain if _is_chinese(asked) == chinese]
         return min(alike or plain, key=lambda asked: _reads(asked) - FIRST * (asked == plain[0]))
 
+    @cached_property
     def can_be_asked(self) -> list[str]:
-        """One question for each fact, as :meth:`offered`, in the document's order."""
+        """One question for each fact, as :meth:`offered`, in the document's order, as many as are listed: a
+        page shows them each time it is drawn."""
         offered = (self.offered(fact) for fact in range(len(self.facts)))
-        return [*dict.fromkeys(filter(None, offered))]
+        return [*dict.fromkeys(filter(None, offered))][:MOST_LISTED]
 
     def may_ask_who(self, question: str) -> bool:
         """Whether a question may ask who answers: it speaks to whoever does, and of no fact."""

@@ -14,8 +14,8 @@ from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.text import plain, t
 
-# So many questions are buttons, which scroll in so many pixels from so many on.
-MOST_LISTED, FEW, HEIGHT = 120, 24, 320
+# More questions than so many scroll, in so many pixels.
+FEW, HEIGHT = 24, 320
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def is_told_again(learned: Learned, chat: Chat) -> bool:
 def or_listed(place: DeltaGenerator, learned: Learned, question: str | None, ready: bool) -> str | None:
     """The ``question`` that was typed, or one that was pressed of all that it was taught of a document: one
     for each fact, folded in that ``place``."""
-    found = learned.questions.can_be_asked()[:MOST_LISTED] if learned.questions else []
+    found = learned.questions.can_be_asked if learned.questions else []
     if not found:
         return question
     label = t("demo.can_ask", count=len(found))
