@@ -111,3 +111,8 @@ def test_what_comes_on_top_is_no_part_of_a_name() -> None:
 def test_a_price_of_each_needs_no_others_beside_it() -> None:
     found = said("# 小满音乐教室\n钢琴一对一 200元/45分钟\n吉他小组课 80/节\n请假要提前一天说\n周一不上课\n")
     assert found["吉他小组课多少钱？"] == "吉他小组课的价格是80/节。"
+
+
+def test_from_how_much_on_something_is_free_is_no_name() -> None:
+    found = said("# 花店\n玫瑰 8元\n同城配送满200免费，不满收15\n预订要提前一天\n")
+    assert found["同城配送满200免费吗？"] == "同城配送满200免费，不满收15"

@@ -214,3 +214,10 @@ def test_a_line_of_chinese_does_not_go_on_in_a_word_of_latin_letters() -> None:
     text = "# 青石客栈\n入住14点后 退房12点前\nwifi qingshi888\n停车免费 门口8个车位\n可带宠物 加收50\n"
     found = {fact.answer for fact in document_rows(text, "t", "zh").facts}
     assert "Wi-Fi：wifi qingshi888" in found
+
+
+def test_a_day_off_above_the_hours_is_no_heading() -> None:
+    found = {
+        fact.answer for fact in document_rows("# 花店\n玫瑰 8\n周二休息\n营业9点-21点\n", "t", "zh").facts
+    }
+    assert "休息日：周二" in found and "营业时间：营业9点-21点" in found

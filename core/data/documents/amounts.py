@@ -41,7 +41,7 @@ _ENDS_IN_FREE = re.compile(
 )
 # "停车免费，停在门口坡下"
 _FREE_WITH_MORE = re.compile(
-    r"(?P<key>[^,，、。；;\s不凭持如若]{2,8}?)(?<!可以)(?<![能也需])(?P<value>免费，.*)"
+    r"(?P<key>[^,，、。；;\s不凭持如若]{2,8}?)(?<!可以)(?<![能也需\d])(?P<value>免费，.*)"
 )
 _OF_EACH = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
 # "雨伞 修骨架3块": what is tight before a price is of the price.

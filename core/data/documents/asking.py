@@ -12,7 +12,7 @@ from core.data.documents.bare_prices import ABOUT_PRICES, SUM
 from core.data.documents.days import has_days, is_days, is_only_days
 from core.data.documents.facts import Fact, NotAsked
 from core.data.documents.lines import closed_in, is_label, pair, stated
-from core.data.documents.rules import topics, what_is_told, yes_or_no
+from core.data.documents.rules import plainly, topics, yes_or_no
 from core.data.documents.sentences import LONGEST_ANSWER, pieces, sentences_of, without
 from core.data.documents.unlabelled import unlabelled
 from core.data.documents.wordings import HAN, Wordings
@@ -270,7 +270,7 @@ class Asker:
         for item, line in items:
             self.unlabelled(item, line, among_rules=True)
             topic = next((one for one in topics(item) if one not in asked_by), "")
-            more = [*what_is_told(item), *yes_or_no(item)]
+            more = [*plainly(item)]
             if topic:
                 asked_by.add(topic)
                 # What stands below things and their prices is no word about these.

@@ -25,7 +25,7 @@ from core.data.documents.lines import (
     statements,
 )
 from core.data.documents.marks import LONGEST_KEY, label_end
-from core.data.documents.rules import is_of_sentences, says, what_is_told, yes_or_no
+from core.data.documents.rules import is_of_sentences, plainly, says
 from core.data.documents.sentences import are_own, goes_on
 from core.data.documents.wordings import HAN
 from core.wording import say
@@ -186,7 +186,7 @@ def _place(part: str, lines: Sequence[str], line: int) -> int:
 def _asked_singly(asker: Asker, one: str, line: int) -> bool:
     """Ask for a line by what it says plainly: whether something is so, whom to call, when it is open; whether
     it does."""
-    asks = [*what_is_told(one), *yes_or_no(one)]
+    asks = [*plainly(one)]
     if asks:
         asker.add(asks, one, line)
     labelled = len(one) <= LONGEST_UNMARKED and asker.unlabelled(one, line)

@@ -186,27 +186,24 @@ def _cut(text: str) -> str:
     return _CUT_NUMBER.sub("", cut) or cut if goes_on else cut
 
 
+def plainly(item: str) -> Iterator[str]:
+    """The questions that an item plainly answers."""
+    yield from what_is_told(item)
+    yield from yes_or_no(item)
+
+
 def what_is_told(item: str) -> Iterator[str]:
     """What a statement in Chinese is the answer to, where that is plain: "取衣要带什么？" to "取衣凭小票"."""
     clause = _clauses(item)[0]
-    if (
-        not clause
-        or len(clause) > LONGEST_CLAUSE
-        or _ASKS_OR_CALLS.search(item)
-        or _NOT_PLAIN_ZH.search(clause)
-    ):
-        return
-    for pattern, asked in _TOLD_ZH:
-        if found := re.fullmatch(pattern, clause):
-            yield asked.format(**{"y": "", **found.groupdict("")})
-            return
+    if _is_plain(item, clause):
+        yield from _asked_zh(clause, _TOLD_ZH)
 
 
 def yes_or_no(item: str) -> Iterator[str]:
     """The questions whether it is so, where a clause of Chinese says that plainly, or the first clause of
     another language; else nothing."""
     clause, *others = _clauses(item)
-    if not clause or len(clause) > LONGEST_CLAUSE or _ASKS_OR_CALLS.search(item):
+    if not _is_plain(item, clause):
         return
     if language_of(item) == "zh":
         yield from _asked_zh(clause)
@@ -217,13 +214,18 @@ def yes_or_no(item: str) -> Iterator[str]:
         yield from _asked_en(clause)
 
 
-def _asked_zh(clause: str) -> Iterator[str]:
+def _is_plain(item: str, clause: str) -> bool:
+    return bool(clause) and len(clause) <= LONGEST_CLAUSE and not _ASKS_OR_CALLS.search(item)
+
+
+def _asked_zh(clause: str, patterns: Sequence[tuple[str, str]] = _ASKED_ZH) -> Iterator[str]:
     if _NOT_PLAIN_ZH.search(clause):
         return
-    for pattern, asked in _ASKED_ZH:
+    for pattern, asked in patterns:
         if found := re.fullmatch(pattern, clause):
-            who = _LEFT_OVER.sub("", found["x"].strip()).replace("我们", "你们")
-            yield asked.format(x=who, y=found["y"].strip().replace("我们", "你们"))
+            said = found.groupdict()
+            who = _LEFT_OVER.sub("", said["x"].strip()).replace("我们", "你们")
+            yield asked.format(x=who, y=said.get("y", "").strip().replace("我们", "你们"))
             return
 
 

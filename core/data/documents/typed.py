@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from core.data.documents.amounts import MOST_WORDS, says_amount, states_price
 from core.data.documents.bare_prices import ABOUT_PRICES, bare_price, prices_in_row
 from core.data.documents.days import is_days
-from core.data.documents.lines import is_topic, looks_like_several, pair
+from core.data.documents.lines import closed_on, is_topic, looks_like_several, pair
 from core.data.documents.marks import (
     LONGEST_KEY,
     barely_numbered,
@@ -246,7 +246,7 @@ def _is_longer_name(text: str) -> bool:
 
 
 def _is_name(text: str, characters: int, words: int) -> bool:
-    if len(text) > LONGEST_KEY or not text[:1].isalpha() or says_amount(text):
+    if len(text) > LONGEST_KEY or not text[:1].isalpha() or says_amount(text) or closed_on(text):
         return False
     if _NO_NAME.search(_IN_CODE.sub("", text)):
         return False
