@@ -249,7 +249,8 @@ def test_what_the_base_said_takes_the_place_of_a_second_pass(
     kept = [line for line in config.splitlines(keepends=True) if not line.startswith("replay_teacher")]
     again.config.write_text("".join(kept), encoding="utf-8")
     assert "a second pass in every step: no file" in trained(again)
-    assert min(losses(run)) < 1e-3 < min(losses(again))
+    # Where nothing was trained yet but replayed rows: only what the likeliest tokens leave out is left.
+    assert min(losses(run)) < min(losses(again)) / 1000
 
 
 def test_rows_that_are_not_in_the_file_are_said_and_the_base_is_computed(

@@ -127,8 +127,10 @@ def goes_on(chain: HeldChain, state: State, kept: dict[Path, bytes]) -> str:
     assert not page.exception
     if state is not State.finished:
         assert bool(page.error) == (state in {State.failed, State.lost}), page.error
-        # What was stopped while it was tested lacks nothing else: it is tested by a press of its own.
-        untested = state is State.stopped and chain.moment is Moment.asking
+        # What was stopped while it was tested lacks nothing else: it is tested by a press of its own. A chain
+        # whose training ended at the same instant may have come as far before it was told to stop.
+        reached = chain.moment is Moment.asking or (chain.moment is Late.done and run.merged.exists())
+        untested = state is State.stopped and reached
         page.button(key="begin_test" if untested else "chain_go_on").click().run()
         assert not page.exception
         job = PROOF if untested else CHAIN
