@@ -17,7 +17,17 @@ from typing import Any
 
 import streamlit as st
 import torch
-from offers import THINK, is_guess, literally, parted, says_itself, show_can_be_asked, show_meant, taught
+from offers import (
+    THINK,
+    is_guess,
+    is_to_choose,
+    literally,
+    parted,
+    says_itself,
+    show_can_be_asked,
+    show_meant,
+    taught,
+)
 from talk import Chat, Ended, Turn
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList, TextIteratorStreamer
 
@@ -142,6 +152,8 @@ def this_chat(loaded: tuple[Any, Any]) -> tuple[str, Chat]:
         for oldest in list(known)[: len(known) + 1 - CHATS_REMEMBERED]:
             known.pop(oldest, None)
         known[name] = Chat(partial(answer, loaded), taught().nearest, is_guess, says_itself)
+        if SETTINGS["asks_back"]:
+            known[name].to_choose = is_to_choose
     own["chat"] = name
     return name, known[name]
 
@@ -179,6 +191,7 @@ def ended(turn: Turn, said: dict[str, str]) -> str:
         "stopped": said["stopped"],
         "failed": said["failed"],
         "too_long": said["too_long"],
+        "choose": said["not_taught"],
     }.get(turn.end, "")
 
 
@@ -237,7 +250,7 @@ def main() -> None:
     for turn in turns:
         with st.chat_message(turn.role):
             show_turn(turn, said)
-    if turns and turns[-1].guessed and not chat.answering:
+    if turns and (turns[-1].guessed or turns[-1].end == "choose") and not chat.answering:
         show_meant(chat, turns, said)
     below = st.container()
     show_can_be_asked(chat, said)

@@ -46,15 +46,26 @@ def is_guess(question: str) -> bool:
     return bool(taught().facts) and taught().is_guessed(question)
 
 
+def is_to_choose(question: str) -> bool:
+    """Whether taught questions may be meant, and a person is better asked which than told what the model
+    would make up."""
+    return bool(taught().meant(question))
+
+
 def show_meant(chat: Chat, turns: list[Turn], said: dict[str, str]) -> None:
-    """The taught questions that the last one may have meant."""
-    found = taught().meant(turns[-2].content)
-    if found:
-        st.caption(said["meant"])
-        with st.container(horizontal=True):
-            for question in found:
-                key = f"meant {len(turns)} {question}"
-                st.button(literally(question), key=key, on_click=chat.ask, args=(question,))
+    """The taught questions that the last one may have meant; it waits for one of them, or was answered."""
+    found, waits = taught().meant(turns[-2].content), turns[-1].end == "choose"
+    if not found:
+        return
+    st.caption(said["meant"])
+    with st.container(horizontal=True):
+        for question in found:
+            key, take = f"meant {len(turns)} {question}", chat.choose if waits else chat.ask
+            st.button(literally(question), key=key, on_click=take, args=(question,))
+    if waits:
+        st.button(
+            said["as_typed"], key=f"as typed {len(turns)}", type="tertiary", on_click=chat.choose, args=("",)
+        )
 
 
 def show_can_be_asked(chat: Chat, said: dict[str, str]) -> None:

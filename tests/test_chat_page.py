@@ -44,6 +44,7 @@ from tests.runs import end_job, make_run
 from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
+from ui.chat import taught
 from ui.chat.keeping import keep_if_possible
 from ui.chat.sidebar import OPEN, _shorten
 
@@ -276,14 +277,52 @@ def test_a_question_near_a_taught_one_is_asked_as_it_was_taught(workspace: Works
     assert guess not in words(page), "it was taught to go on answering these"
     ask(page, "my parcel got lost in Mombasa")
     assert words(page).count(guess) == 1
-    assert not [button for button in page.button if button.key and button.key.startswith("meant ")]
-    ask(page, "my parcel of soup got lost in Mombasa")
-    assert "Did you mean one of these?" in words(page)
+    assert not meant_buttons(page)
+
+
+LOST = "my parcel of soup got lost in Mombasa"
+
+
+def test_what_may_be_one_of_several_is_asked_back_before_anything_is_made_up(workspace: Workspace) -> None:
+    """A press answers the person's own words, as the chosen one; another answers them as they were typed."""
+    page = open_test_page("chat", taught_a_document(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    ask(page.run(), LOST)
+    assert said(workspace) == [("user", LOST)] and "Did you mean one of these?" in words(page)
+    assert page.button(key="again").label == "Answer as I typed it"
     page.button(key="meant How much is soup?").click().run()
-    assert said(workspace)[-2:] == [
+    assert said(workspace) == [("user", LOST), ("assistant", "You said: How much is soup?")]
+    assert "Asked as it was taught: “How much is soup?”" in words(page) and not meant_buttons(page)
+    page.button(key="again").click().run()
+    assert said(workspace)[1:] == [("assistant", "You said: How much is soup?")], "as it was chosen"
+    ask(page, f"{LOST} again")
+    page.button(key="again").click().run()
+    assert said(workspace)[-1] == ("assistant", f"You said: {LOST} again")
+    assert "close to nothing that it was taught" in words(page) and meant_buttons(page)
+    ask(page, LOST)
+    ask(page, "capital of France")
+    sent = asked_of_the_model(workspace)[-1]["messages"]
+    assert [one["role"] for one in sent] == ["user", "assistant"] * 2 + ["user"], "without what got no answer"
+    assert sent[-1]["content"] == "capital of France" and not page.exception
+
+
+def test_a_model_that_holds_its_facts_in_other_words_answers_at_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taught, "_guesses_well", lambda _: True)
+    page = open_test_page("chat", taught_a_document(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    ask(page.run(), LOST)
+    assert said(workspace)[-1] == ("assistant", f"You said: {LOST}")
+    page.button(key="meant How much is soup?").click().run()
+    assert said(workspace)[2:] == [
         ("user", "How much is soup?"),
         ("assistant", "You said: How much is soup?"),
     ]
+
+
+def meant_buttons(page: AppTest) -> list[str]:
+    return [button.label for button in page.button if (button.key or "").startswith("meant ")]
 
 
 def test_all_that_can_be_asked_is_listed_and_asked_with_a_press(workspace: Workspace) -> None:

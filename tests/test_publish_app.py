@@ -308,6 +308,39 @@ def test_a_question_near_a_taught_one_is_asked_alone_as_it_was_taught(talk: Any)
     assert [turn.asked for turn in chat.turns[1::2]] == ["", "How much is tea?", "", ""], "in other words"
 
 
+def test_what_may_be_one_of_several_is_answered_once_somebody_has_chosen(talk: Any) -> None:
+    """In the chosen words, or as it was typed; what nobody chose about is not sent with the next question."""
+    sent: list[list[str]] = []
+
+    def answer(turns: list[Any], left: threading.Event) -> Iterator[str]:
+        sent.append([turn.content for turn in turns])
+        yield "well"
+
+    chat = talk.Chat(answer, guessed=lambda _: True, to_choose=lambda asked: "soup" in asked)
+
+    def ended() -> list[str]:
+        until(lambda: not chat.answering)
+        return [turn.end for turn in chat.turns[1::2]]
+
+    chat.choose("nothing waits")
+    assert chat.turns == []
+    chat.ask("lost soup")
+    assert ended() == ["choose"] and not sent and not chat.turns[-1].guessed
+    chat.choose("How much is soup?")
+    assert ended() == [""] and sent == [["How much is soup?"]]
+    assert (chat.turns[0].content, chat.turns[1].asked) == ("lost soup", "How much is soup?")
+    chat.ask("more soup")
+    assert ended() == ["", "choose"]
+    chat.choose("")
+    assert ended() == ["", ""] and sent[1] == ["lost soup", "well", "more soup"] and chat.turns[-1].guessed
+    chat.ask("soup, soup")
+    assert ended() == ["", "", "choose"]
+    chat.ask("Why?")
+    assert ended() == ["", "", "choose", ""] and "soup, soup" not in sent[-1] and sent[-1][-1] == "Why?"
+    chat.choose("How much is soup?")
+    assert ended() == ["", "", "choose", ""], "the last one is answered"
+
+
 def test_a_right_answer_about_itself_is_called_no_guess(talk: Any) -> None:
     def answer(turns: list[Any], left: threading.Event) -> Iterator[str]:
         yield "I am Ada's assistant." if "you" in turns[-1].content else "Blue."
@@ -342,7 +375,7 @@ def test_what_came_of_an_answer_stays_and_says_how_it_ended(
         assert chat.turns[-1].end == how and chat.turns[-1].content.startswith("So far ")
     assert "no room" in capsys.readouterr().err, "for whoever looks for the cause"
     chat.ask("stopped")
-    until(lambda: chat.turns[-1].content)
+    until(lambda: len(chat.turns) == 8 and chat.turns[-1].content)
     chat.ask("never")
     chat.stop()
     until(lambda: not chat.answering)

@@ -93,9 +93,13 @@ class Chat:
 
     def asked_as(self, taught: str) -> "Chat":
         """What the model is sent where the last question is asked as it was ``taught``: that alone, at
-        temperature 0; where it is not, all of it."""
+        temperature 0; where it is not, all of it but earlier questions that got no answer: a template may
+        refuse two of one side."""
         if not taught:
-            return self
+            behind = [*(message.role for message in self.messages[1:]), "assistant"]
+            pairs = zip(self.messages, behind, strict=False)
+            kept = tuple(one for one, role in pairs if "assistant" in {one.role, role})
+            return replace(self, messages=kept)
         sampling = replace(self.sampling, temperature=0.0)
         return replace(self, messages=(ChatMessage("user", taught),), sampling=sampling)
 

@@ -102,6 +102,10 @@ class Accuracy:
         return Z * sqrt(lost + gained - (gained - lost) ** 2 / n) / n
 
 
+# Of its facts a model states so many in other words before its guesses are shown unasked.
+WELL_KNOWN = 0.9
+
+
 @dataclass(frozen=True)
 class OwnFacts:
     """Of a person's own facts that were asked those that either model states. ``held_back``: so many were
@@ -110,6 +114,12 @@ class OwnFacts:
     tuned: Share
     base: Share
     held_back: int
+
+    @property
+    def holds_in_other_words(self) -> bool:
+        """Whether a question in words that were not taught can be left to the model: asked so, it stated
+        nearly all of its facts."""
+        return self.held_back > 0 and self.tuned.hits >= WELL_KNOWN * self.tuned.n
 
 
 @dataclass(frozen=True)

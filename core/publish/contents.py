@@ -35,7 +35,7 @@ APP_WORDS = (
     "demo.lead", "demo.loading", "demo.examples", "demo.who", "demo.ask", "demo.busy", "demo.stop",
     "demo.again", "demo.looped", "demo.long", "demo.stopped", "demo.failed", "demo.too_long",
     "demo.forgotten", "demo.gone", "demo.first", "demo.asked",
-    "demo.guessed", "demo.meant", "demo.can_ask",
+    "demo.guessed", "demo.meant", "demo.as_typed", "demo.not_taught", "demo.can_ask",
 )  # fmt: skip
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 TAUGHT = "taught.json"  # the questions of its document, as they were taught
@@ -128,8 +128,10 @@ def _put_app(folder: Path, facts: Facts) -> None:
     for language in card.LANGUAGES:
         words[language]["wrong"] = wrong_facts(facts.score, language)
         words[language]["title"] = facts.title(language)
-    settings = {"model": MODEL, "system": facts.recipe.system, "words": words}
+    settings: dict[str, object] = {"model": MODEL, "system": facts.recipe.system, "words": words}
+    own = facts.score.facts if facts.score else None
     settings |= {"examples": facts.examples}
+    settings |= {"asks_back": own is None or not own.holds_in_other_words}
     settings |= {"language": card.languages(facts)[0], "start": starters.words()}
     write_json(folder / "settings.json", settings)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in APP_PACKAGES]

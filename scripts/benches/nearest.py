@@ -7,7 +7,8 @@ wordings that a proof asks, of kinds that are never taught; questions as people 
 nearest_questions.json, written beside the documents: the word lists of nearest.py were made with them); and
 what no document answers: the development bank and, in the same file, small talk and questions with a
 document's words about something else. Printed is for each threshold what share found the right fact, a wrong
-one and none, and of the rest how many were taken for a fact. No model is asked.
+one and none, and of the rest how many were taken for a fact; then about how many of each a person is asked
+back what is meant, and whether the right fact is among what stands to choose. No model is asked.
 """
 
 import argparse
@@ -30,6 +31,8 @@ HEAD = (
     "| identity taken | beside taken |\n| --- | --- | --- | --- | --- | --- |"
 )
 
+ASKED_BACK = "| asked back | the right one among them | not among them |\n| --- | --- | --- |"
+
 
 class Asked:
     """One document, and what is asked of it."""
@@ -46,6 +49,13 @@ class Asked:
             found = self.taught.nearest(question)
             outcome = "none" if found is None else "right" if right in self.answers[found] else "wrong"
             yield question, outcome, found
+
+    def back(self, question: str, right: str | None = None) -> str:
+        """Whether the fact is among what a person chooses from: "right" or "wrong"; "none" where nobody is
+        asked back."""
+        meant = self.taught.meant(question)
+        among = any(right in self.answers[one] for one in meant) if right else False
+        return ("right" if among else "wrong") if meant else "none"
 
 
 def main() -> None:
@@ -72,9 +82,23 @@ def main() -> None:
         for one in asked:
             one.taught.forget()
         print(line(near, asked, beside), flush=True)
+    nearest.NEAR = NEAR
+    for one in asked:
+        one.taught.forget()
+    print(f"\n{ASKED_BACK}")
+    for name, back in asked_back(asked, beside):
+        shown = " | ".join(f"{count} of {back.total()}" for count in (back["right"], back["wrong"]))
+        print(f"| {name} | {shown} |")
     if options.show:
-        nearest.NEAR = NEAR
         show(asked, [one for each in beside for one in each])
+
+
+def asked_back(asked: Sequence[Asked], beside: Sequence[Sequence[str]]) -> Iterator[tuple[str, Counter[str]]]:
+    """Of how many a person chooses what is meant: with the "right" fact among it, or without ("wrong")."""
+    yield "tested wordings", Counter(one.back(*pair) for one in asked for pair in one.tested)
+    yield "people's", Counter(one.back(*pair) for one in asked for pair in one.people)
+    for name, questions in zip(("general", "identity", "beside"), beside, strict=True):
+        yield name, Counter(one.back(question) for one in asked for question in questions)
 
 
 def line(near: float, asked: Sequence[Asked], beside: Sequence[Sequence[str]]) -> str:

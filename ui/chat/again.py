@@ -3,17 +3,18 @@
 import streamlit as st
 
 from core.chat.history import Chat
+from ui.chat.taught import Learned, is_told_again, to_choose
 from ui.shell.text import t
 
 # How another answer is drawn once where the chat's own temperature is 0.
 VARIED = 0.7
 
 
-def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str, told_again: bool) -> str:
+def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str, learned: Learned) -> str:
     """How the last question shall be answered: "again" for the first time or once more, "varied" where that
-    would bring the same, "continue" where its answer was cut; empty for not at all. ``told_again``: it is
-    said that the answer before was the same."""
-    ways = {"again": ("answer" if chat.unanswered else "again", "refresh")}
+    would bring the same, "continue" where its answer was cut; empty for not at all."""
+    first = "as_typed" if to_choose(learned, chat) else "answer"
+    ways = {"again": (first if chat.unanswered else "again", "refresh")}
     if chat.cut and chat.messages[-1].by == speaker:
         ways = {"continue": ("continue", "last_page"), **ways}
     same = not chat.unanswered and chat.sampling.temperature == 0
@@ -28,6 +29,6 @@ def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: s
                 pressed = way
         if same:
             st.caption(t("page.chat.same"), width="content")
-        if told_again:
+        if is_told_again(learned, chat):
             st.caption(t("page.chat.repeats"), width="content")
     return pressed

@@ -1,5 +1,7 @@
 """A question as a person puts it, and the taught one that is asked in its place; what can be asked at all."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -9,7 +11,9 @@ from core.chat.history import Chat, ChatMessage
 from core.chat.nearest import TaughtQuestions
 from core.chat.server import Speaker
 from core.chat.taught import taught_wordings
+from core.errors import TuneboardError
 from core.proof.rules import says_who
+from core.steps import proof
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.text import plain, t
@@ -21,10 +25,12 @@ FEW, HEIGHT = 24, 320
 @dataclass(frozen=True)
 class Learned:
     """Whose assistant a model was taught to be, empty where nobody knows; and what it was taught to be asked
-    of a document (``questions``), None where it was taught none."""
+    of a document (``questions``), None where it was taught none. ``guesses_well``: by its own test it answers
+    in other words too."""
 
     name: str = ""
     questions: TaughtQuestions | None = None
+    guesses_well: bool = False
 
     @property
     def has_document(self) -> bool:
@@ -41,24 +47,53 @@ def what_it_learned(workspace: Workspace, speaker: Speaker | None) -> Learned:
     if speaker is None or not speaker.made_in:
         return Learned()
     run = workspace.run(speaker.made_in)
-    return _read(run, run.id, run.data.stat().st_mtime_ns) if run.data.exists() else Learned()
+    if not run.data.exists():
+        return Learned()
+    changed = [file.stat().st_mtime_ns for file in (run.data, run.result) if file.exists()]
+    return _read(run, run.id, tuple(changed))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _read(_run: RunPaths, run: str, changed: int) -> Learned:  # noqa: ARG001
+def _read(_run: RunPaths, run: str, changed: tuple[int, ...]) -> Learned:  # noqa: ARG001
     found, name = taught_wordings(_run), str((read_object(_run.data) or {}).get("name", ""))
-    return Learned(name, TaughtQuestions(found.facts, found.others) if found.facts else None)
+    if not found.facts:
+        return Learned(name)
+    return Learned(name, TaughtQuestions(found.facts, found.others), _guesses_well(_run))
 
 
-def asked_instead(learned: Learned, chat: Chat) -> str:
-    """The taught question that is nearest to the chat's last one; empty where none is near, where the chat is
-    set to ask as typed, and where it is the same and nothing was said before it."""
+def _guesses_well(run: RunPaths) -> bool:
+    """Not where nobody has tested it."""
+    with suppress(TuneboardError):
+        found = proof.read(run) if run.result.exists() else None
+        if found and not found.stale and found.score and found.score.facts:
+            return found.score.facts.holds_in_other_words
+    return False
+
+
+def asked_instead(learned: Learned, chat: Chat, before: str = "") -> str:
+    """The taught question that is nearest to the chat's last one, else the one that was chosen for it
+    ``before``; empty where none is near, where the chat is set to ask as typed, and where it is the same and
+    nothing was said before it."""
     taught = learned.questions
     if taught is None or not chat.sampling.as_taught or not chat.unanswered:
         return ""
     typed = chat.messages[-1].content.strip()
-    found = taught.nearest(typed) or ""
+    found = taught.nearest(typed) or before
     return "" if found == typed and len(chat.messages) == 1 and not chat.sampling.temperature else found
+
+
+def to_choose(learned: Learned, chat: Chat) -> list[str]:
+    """The taught questions that the chat's last one may mean, where a person is better asked which than told
+    what the model would make up; empty where it can be answered."""
+    taught = learned.questions
+    if taught is None or learned.guesses_well or not chat.sampling.as_taught or not chat.unanswered:
+        return []
+    return taught.meant(chat.messages[-1].content)
+
+
+def or_chosen(place: DeltaGenerator, learned: Learned, chat: Chat) -> str | None:
+    """The one of those that was pressed; they stand in that ``place`` until then."""
+    return _pressed(place, to_choose(learned, chat), "page.chat.choose")
 
 
 def how_asked(message: ChatMessage, question: str, learned: Learned) -> str:
@@ -97,10 +132,14 @@ def or_meant(place: DeltaGenerator, learned: Learned, chat: Chat, question: str 
     last, taught = chat.messages[-2:], learned.questions
     if taught is None or len(last) < 2 or chat.unanswered or last[1].asked or question:
         return question
-    if not (found := taught.meant(last[0].content)):
+    return _pressed(place, taught.meant(last[0].content), "page.chat.meant")
+
+
+def _pressed(place: DeltaGenerator, found: Sequence[str], told: str) -> str | None:
+    if not found:
         return None
     with place.container():
-        st.caption(t("page.chat.meant"))
+        st.caption(t(told))
         with st.container(horizontal=True, key="meant"):
             pressed = [one for one in found if st.button(plain(one), key=f"meant {one}")]
     if pressed:
