@@ -24,8 +24,8 @@ def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: s
     with place.container(horizontal=True, vertical_alignment="center", key="ways"):
         for way, (label, icon) in ways.items():
             kind = "secondary" if way == "continue" else "tertiary"
-            text = t(f"page.chat.{label}", temperature=VARIED)
-            if st.button(text, icon=f":material/{icon}:", type=kind, key=way):
+            told = t("page.chat.varied.help", temperature=VARIED) if way == "varied" else None
+            if st.button(t(f"page.chat.{label}"), icon=f":material/{icon}:", type=kind, key=way, help=told):
                 pressed = way
         if same:
             st.caption(t("page.chat.same"), width="content")
