@@ -37,11 +37,11 @@ Answer = Callable[[Sequence[Turn], Event], Iterator[str]]
 
 
 @dataclass(frozen=True)
-class Question:
-    """As a person ``typed`` it, and what is ``meant``: None where the chat finds that, empty where the typed
-    words are."""
+class Typed:
+    """A ``question`` as it was typed, and what is ``meant``: None where the chat finds that, empty where the
+    typed words are."""
 
-    typed: str
+    question: str
     meant: str | None = None
 
 
@@ -58,7 +58,7 @@ class Chat:
     says_itself: Callable[[str, str], bool] = lambda *_: False
     to_choose: Callable[[str], bool] = lambda _: False
     turns: list[Turn] = field(default_factory=list)
-    waiting: list[Question] = field(default_factory=list)
+    waiting: list[Typed] = field(default_factory=list)
     answering: bool = False
     _lock: Lock = field(default_factory=Lock, repr=False)
     _left: Event = field(default_factory=Event, repr=False)
@@ -67,7 +67,7 @@ class Chat:
         """What has no letter asks nothing."""
         if question.strip():
             with self._lock:
-                self._wait(Question(question))
+                self._wait(Typed(question))
 
     def choose(self, meant: str) -> None:
         """Answer the last question, of which several may be meant, as this one; empty: as it was typed."""
@@ -75,9 +75,9 @@ class Chat:
             if self.turns and self.turns[-1].end == "choose":
                 typed = self.turns[-2].content
                 del self.turns[-2:]
-                self._wait(Question(typed, meant))
+                self._wait(Typed(typed, meant))
 
-    def _wait(self, question: Question) -> None:
+    def _wait(self, question: Typed) -> None:
         self.waiting.append(question)
         if not self.answering:
             self.answering = True
@@ -105,7 +105,7 @@ class Chat:
                 return None
             self._left = Event()
             question = self.waiting.pop(0)
-            self.turns += [Turn("user", question.typed), Turn("assistant", "", "coming")]
+            self.turns += [Turn("user", question.question), Turn("assistant", "", "coming")]
             return self.turns[-1], question.meant
 
     def _to_ask(self, turn: Turn, chosen: str | None) -> Sequence[Turn]:

@@ -549,14 +549,14 @@ def test_an_answer_by_nobody_known_is_shown(ready: Workspace, by: str) -> None:
 
 def test_at_temperature_0_another_answer_is_drawn_on_its_own(ready: Workspace) -> None:
     page = ask(open_test_page("chat"), "one")
-    assert "same answer again" in words(page)
+    assert "gives the same words" in words(page)
     assert page.button(key="varied").label == "Another answer"
     page.button(key="varied").click().run()
     assert json.loads(requests(ready)[-1])["temperature"] == 0.7 and len(said(ready)) == 2
     one = list_chats(ready)[0]
     assert one.sampling.temperature == 0, "the chat's own setting stays"
     page.slider(key=f"temperature {one.id}").set_value(0.5).run()
-    assert not has(page, "varied") and "same answer again" not in words(page) and has(page, "again")
+    assert not has(page, "varied") and "gives the same words" not in words(page) and has(page, "again")
 
 
 def test_the_system_prompt_of_the_training_is_one_press_away(workspace: Workspace) -> None:

@@ -416,6 +416,8 @@ def test_it_offers_what_it_was_taught_of_a_document(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_answers(app: Path) -> None:
+    roses = [[f"{colour}玫瑰{asked}？" for asked in ("多少钱", "什么价格")] for colour in "红白"]
+    write_json(app / "taught.json", {"facts": roses, "others": ["你是谁？"], "itself": []})
     port = free_port()
     options = [f"--server.port={port}"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
@@ -440,6 +442,14 @@ def test_it_answers(app: Path) -> None:
             assert page.locator('[data-testid="stChatMessage"] img[src*="127.0.0.1:9"]').count() == 0
             assert page.locator('[data-testid="stException"]').count() == 0
             assert page.locator('[data-testid="stAppDeployButton"], [data-testid="stMainMenu"]').count() == 0
+            box.fill("想订玫瑰")
+            box.press("Enter")
+            page.get_by_text(words["not_taught"]).wait_for()
+            page.get_by_role("button", name="白玫瑰多少钱？").first.click()
+            page.get_by_text(words["asked"].replace("{question}", "白玫瑰多少钱？")).wait_for(timeout=120_000)
+            page.get_by_text(words["again"]).wait_for(timeout=120_000)
+            assert page.get_by_text(words["not_taught"]).count() == 0
+            assert page.locator('[data-testid="stChatMessage"]').count() == 4, "it answers what was typed"
     finally:
         server.terminate()
         server.wait(timeout=30)
