@@ -86,7 +86,7 @@ def test_the_heading_says_that_numbers_are_prices() -> None:
 @pytest.mark.parametrize("beside", ["Soup £4\nPie £5\n\n", "", "Nuts 3 per bag\n"])
 def test_what_stands_around_says_that_numbers_are_prices(beside: str) -> None:
     found = said(f"# Stall\n\n{beside}Apples 2\nPears 3\nPlums 4\n")
-    assert ("How much is Pears?" in found) == bool(beside)
+    assert ("How much are Pears?" in found) == bool(beside)
     assert any("Pears" in question for question in found), "and else they are what stands there"
 
 

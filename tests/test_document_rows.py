@@ -322,7 +322,7 @@ def test_lines_that_say_what_they_are_about_are_asked_singly_beside_other_lines(
             ["牛肉面里有什么？", "牛肉面用什么做的？"],
         ),
         ("# 面馆\n\n## 停车\n\n院子里有六个车位。", "院子里", ["可以停车吗？", "车停哪里？"]),
-        ("# Bar\n\n- Beef noodles: 12 euros\n", "Beef noodles costs", ["How much for Beef noodles?"]),
+        ("# Bar\n\n- Beef noodles: 12 euros\n", "Beef noodles cost", ["How much for Beef noodles?"]),
         (
             "# Bar\n\nHours: 9 to 5, closed on Sunday\nPhone: 1\n",
             "Hours",

@@ -129,7 +129,7 @@ def test_in_other_kinds_of_documents() -> None:
     assert library["May I lend my card to anybody else?"] == "Do not lend your card to anybody else."
     assert library["Is there parking in front of the house?"].startswith("There is no parking")
     assert library["Under Borrowing rules, what is said about “refunds”?"] == "No refunds."
-    assert gym["How much is Towels?"] == "Towels: free of charge." and "How much is Feel?" not in gym
+    assert gym["How much are Towels?"] == "Towels: free of charge." and "How much is Feel?" not in gym
     assert gym["May the battery of a lamp be opened?"] and gym["Must guests sign in at the desk?"]
 
 

@@ -465,3 +465,66 @@ def test_both_halves_of_a_rule_and_a_day_off_are_asked_for() -> None:
     assert asked["补洞多少钱？"] == "补洞的价格是看大小 10-30。"
     hours = made("# Shop\n\nOpen: 9 to 6, closed on Sundays\nPhone: 01530 555 0144\n").facts[0]
     assert "Are you open on Sundays?" in hours.questions
+
+
+def test_prices_one_below_the_other_are_prices_whatever_the_paragraph_goes_on_to_say() -> None:
+    text = "Bloom Corner\n\nRoses 3 each, dozen 30\nTulips 12 a bunch\nSunflower 4\nDelivery free over 40\n"
+    text += "Same day delivery if ordered before noon\nClosed bank holidays\nWe take cards, no cheques\n"
+    found = said(text)
+    assert found["How much are Roses?"] == "Roses cost 3 each, dozen 30."
+    assert found["How much is Sunflower?"] == "Sunflower costs 4."
+    for asked_too, answer in (
+        ("Is delivery free?", "Delivery free over 40"),
+        ("Is there same day delivery?", "Same day delivery if ordered before noon"),
+        ("Are you open on bank holidays?", "Closed bank holidays"),
+        ("Do you take cards?", "We take cards, no cheques"),
+    ):
+        assert found[asked_too] == answer
+    house = said("Harbour House\n\nSingle room 45\nDouble 70\nSuite 110 a night\nRoom 12 is upstairs\n")
+    assert house["How much is Single room?"] == "Single room costs 45." and "How much is Room?" not in house
+
+
+def test_a_remark_in_brackets_is_told_and_not_taught() -> None:
+    for text, remark in (
+        ("# 照相馆\n（新价,以前的单子作废）\n\n## 价目\n一寸 25\n二寸 30\n", "（新价,以前的单子作废）"),
+        ("# Guest house\n(from January)\n\n## Prices\nSingle 45\nDouble 70\n", "(from January)"),
+    ):
+        found = made(text)
+        assert [one.text for one in found.unused] == [remark]
+        assert not any(remark in fact.answer for fact in found.facts)
+    (fact,) = made("# 店\n（不刷卡）\n").facts
+    assert fact.questions[0] == "刷卡吗？", "it says something plainly"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "早9点-晚7点 周二休",
+        "上班 10点到晚上9点，周一休息",
+        "8:00~21:30（春节放三天）",
+        "9am - 5:30pm, closed Tue",
+    ],
+)
+def test_times_alone_are_when_it_is_open(line: str) -> None:
+    assert unlabelled(line) == "hours"
+
+
+@pytest.mark.parametrize(
+    "line", ["早餐 7点到9点", "3点-5点水", "10:30 yoga", "1:2 兑水", "7点到", "2-3 people"]
+)
+def test_times_of_something_are_not(line: str) -> None:
+    assert unlabelled(line) is None
+
+
+def test_what_is_said_of_a_discount_is_no_heading() -> None:
+    found = said("沙龙\n\n儿童半价 (12岁以下)\n充500送80\n宠物不能进\n会员95折 生日当天9折\n血压免费量\n")
+    assert found["儿童有优惠吗？"] == "儿童半价 (12岁以下)" and found["会员有优惠吗？"].startswith("会员95折")
+    assert found["血压免费量吗？"] == "血压免费量" and headings("免费项目\n打气：有\n") == {"免费项目"}
+
+
+def test_several_prices_of_one_thing_in_a_line() -> None:
+    text = "# 价目表\n\n烫发 短发198 中长298 长发398\n结婚照(室内) 899 / 外景 1599\n"
+    found = said(f"{text}送药上门 满50免费 不满收5块\n")
+    assert found["烫发（中长）多少钱？"] == "烫发（中长）的价格是298。" and "短发198" in found["烫发多少钱？"]
+    assert found["外景多少钱？"] == "外景的价格是1599。" and "899" in found["结婚照(室内)多少钱？"]
+    assert "满50免费" in found["送药上门多少钱？"]

@@ -65,8 +65,8 @@ _SENTENCE = re.compile(
 )
 # What a name and a number are the name of.
 _NUMBERED_THING = re.compile(
-    r"\b(?:room|bus|unit|floor|table|class|week|level|platform|page|gate|line|tram|no\.?|nr\.?|size|ages?|year|part|chapter"
-    r"|hall|court|lane|street|road|avenue|house|flat|route|day|step|section|lesson|under|version|game|round|group|team)$"
+    r"\b(?:(?<!single )(?<!double )(?<!twin )(?<!triple )(?<!family )room|bus|unit|floor"
+    r"|table|class|week|level|platform|page|gate|line|tram|no\.?|nr\.?|size|ages?|year|part|chapter|hall|court|lane|street|road|avenue|house|flat|route|day|step|section|lesson|under|version|game|round|group|team)$"
     r"|(?:第|路|楼|层|房间?|教室|[班年月周街巷弄栋座]|电话|邮编|公交|地铁|车次|比分|学号|赔)$",
     re.IGNORECASE,
 )
@@ -76,6 +76,8 @@ _ONE_OF_ROW = re.compile(
     rf"(?P<name>[{HAN}]{{1,8}}(?:\s[{HAN}]{{1,2}})?)\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?(?:[（(][^）)]{{1,16}}[）)])?)"
     r"(?:[\s,，、]+|$)"
 )
+# "室内 899 / 外景 1599"
+_OR = re.compile(r"\s[/／]\s")
 # "酒水 啤酒 8 可乐5 酸梅汤6": what the things are stands before them, or what is done ("换拉链：裤子20
 # 外套40 羽绒服60"). Of goods each has its own name.
 _GROUP = re.compile(rf"(?P<group>[{HAN}]{{1,6}})(?:[:：]\s*|\s+)(?P<row>\S.*)")
@@ -129,6 +131,8 @@ def _has_a_price(name: str, value: str) -> bool:
 
 def prices_in_row(text: str) -> list[tuple[str, str]]:
     """Several names with a number each, in one line: "早餐5 午餐12 晚餐10". Two are of one length."""
+    if len(parts := _OR.split(text)) > 1 and all(beside := [*map(bare_price, parts)]):
+        return [one for one in beside if one]
     found = [*_ONE_OF_ROW.finditer(text)]
     if not found or sum(len(one[0]) for one in found) != len(text):
         return []
@@ -145,8 +149,10 @@ def are_goods(group: str) -> bool:
 
 def row_of_group(text: str) -> tuple[str, str]:
     """What a row of prices is of, and the row: "酒水 啤酒 8 可乐5 酸梅汤6". Else empty, and the text."""
-    found = _GROUP.fullmatch(text)
-    if found is None or prices_in_row(text) or len(prices_in_row(found["row"])) < _LEAST_BARE:
+    found, whole = _GROUP.fullmatch(text), prices_in_row(text)
+    # "烫发 短发198 中长298 长发398": what is done stands once, before the first.
+    once = len(whole) >= _LEAST_BARE and " " in whole[0][0] and not any(" " in name for name, _ in whole[1:])
+    if found is None or (whole and not once) or len(prices_in_row(found["row"])) < _LEAST_BARE:
         return "", text
     return found["group"], found["row"]
 
@@ -168,7 +174,31 @@ def with_prices(
         return [new or one for new, one in zip(found, known, strict=True)], {*may_be}
     if len(values) >= _LEAST_BARE and 2 * len(values) > len(texts):
         return [one or new for new, one in zip(found, known, strict=True)], set()
-    return [*known], set()
+    listed = {
+        place for run in _runs(may_be) for place in run if _is_list(run, found, texts, about, elsewhere)
+    }
+    return [
+        new if at in listed else one for at, (new, one) in enumerate(zip(found, known, strict=True))
+    ], listed
+
+
+def _runs(places: Sequence[int]) -> list[list[int]]:
+    """Places that stand directly one below the other, together."""
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
+
+
+def _is_list(
+    run: Sequence[int], found: Sequence[Pair], texts: Sequence[str], about: bool, elsewhere: int
+) -> bool:
+    """Whether lines one below the other are a list of prices, whatever else a paragraph goes on to say."""
+    values = [pair[1] for place in run if (pair := found[place])]
+    return len(run) >= _LEAST_BARE and _are_prices(values, [texts[place] for place in run], about, elsewhere)
 
 
 def _bare(text: str, known: Pair) -> Pair:

@@ -48,6 +48,8 @@ _NO_TEXT = re.compile(r"\d{100}|\s{200}")
 _IN_ORDER = re.compile(
     rf"(?P<key>第[一二三四五六七八九十\d]{{1,3}}[节课讲章天周期场站轮名]课?|(?:周|星期|礼拜)[一二三四五六日天])\s+(?P<value>[{HAN}][^。]*)"
 )
+# "送货上门 满50免费 不满收5块": from how much on something is so.
+_FROM_A_SUM = re.compile(rf"(?P<key>[{HAN}]{{2,8}})\s+(?P<value>满\s?\d.*)")
 # Two blanks or more part whatever they stand between, but the halves of a verse and of set lines.
 _SPACED = re.compile(
     r"(?P<key>[^\W\d_](?:[ ]?[^\s,，。；;:：!！?？]){0,39}?)"
@@ -224,11 +226,13 @@ def _parted(text: str) -> tuple[str, str] | None:
 
 def _unmarked(text: str) -> tuple[str, str] | None:
     """A thing and what is said of it where only blanks part them."""
-    if found := with_amount(text):
+    if not _FROM_A_SUM.fullmatch(text) and (found := with_amount(text)):
         key, value = found
         day = _ENDS_IN_DAYS.fullmatch(key)  # "Story time Thurs 10.30"
         return (day["key"], f"{day['days']} {value}") if day and not is_days(key) else found
     is_short = len(text) <= LONGEST_UNMARKED
+    if is_short and (match := _FROM_A_SUM.fullmatch(text)):
+        return match["key"], match["value"]
     if is_short and (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
         return match["key"], match["value"]
     if match := _SPACED.fullmatch(text):

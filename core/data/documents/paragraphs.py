@@ -35,6 +35,8 @@ _NAME_AND_COLON = re.compile(
     r"(?!.*\b(?:said|says|asked)\s?:|(?:he|she|they|we|i|it|you)\b)"
     rf"(?:[^\W\d_{HAN}][\w'’&/()-]*(?: [\w'’&/()-]+){{0,2}}: |[{HAN}]{{2,8}}(?<![说道问])[：:])\S"
 )
+# "（以前的价目作废）", "(prices from January)"
+_REMARK = re.compile(r"[（(][^（()）]+[）)]")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ LONGEST_OWN = 100
 
 def tell_lines(asker: Asker, lines: Sequence[str], line: int, directly: bool = False) -> None:
     """A paragraph of lines: what each says, or what all of them do; ``directly``: below their heading."""
+    if all(map(_REMARK.fullmatch, lines)):
+        _remarks(asker, lines, line)
+        return
     said = _said(asker, lines, line)
     parts = [one.text for one in said]
     if all(one.known for one in said):
@@ -81,6 +86,14 @@ def tell_lines(asker: Asker, lines: Sequence[str], line: int, directly: bool = F
             return
         _tell_together(asker, left, lines, line, together)
         asker.prose("\n".join(left), line)
+
+
+def _remarks(asker: Asker, lines: Sequence[str], line: int) -> None:
+    """Lines in brackets are about what stands beside them: nobody asks for them, unless they say something
+    plainly."""
+    for at, one in enumerate(lines, line):
+        if not _asked_singly(asker, one.strip("（()）"), at):
+            asker.say(NotAsked(at, one, say("document.unused.remark")))
 
 
 def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Told]:

@@ -84,6 +84,8 @@ _TOLD_ZH = (
     (rf"(?P<x>[^不没请我你他她的\d]{{2,6}}(?<![正现]))在{_WHERE}", "{x}在哪里？"),
     (rf"(?P<x>[^不没请\d]{{2,10}}?){_WHEN}(?P<y>{_BEGINS}[^\d]{{0,3}})", "{x}什么时候{y}？"),
     (r"(?P<x>[^\d]{1,5}[日节])(?:每|是|在|逢).{0,4}\d{1,2}[号日].{0,4}", "{x}是哪天？"),
+    (r"(?P<x>取[^不没凭带]{1,5})带[^不没]{1,10}", "{x}要带什么？"),
+    (r"(?P<x>[^不没凭\d]{2,8}?)(?:半价|打?(?:\d{1,2}|[一二三四五六七八九])折)", "{x}有优惠吗？"),
     (r"(?P<x>[^\d]{0,6}(?:充值?|买|存|满)\d+[元块]?)(?P<y>[送减返])\d.{0,8}", "{x}{y}多少？"),
 )
 # Where a part of a word, a doubled negation or a condition would be taken for one of these.
@@ -108,6 +110,20 @@ _SOMEBODY = (
     r"|customers|users|readers|people|residents|tenants|patients|employees|staff)(?: under \d+)?)"
 )
 _ASKED_EN = (
+    (r"(?P<y>check[ -]?(?:in|out)) (?:is )?(?:from|after|at|by|until|before|till)\b.+", "When is {y}?"),
+    (
+        r"(?:only )?(?:cash|cards?)(?: (?:or|and|&) (?:cash|cards?))?(?P<y>)(?: only| accepted| payments?)*",
+        "How can I pay?",
+    ),
+    (rf"(?P<y>{_FORBIDDEN}) (?:ok|okay|fine|welcome)", "May I bring {y}?"),
+    (r"(?P<y>(?:kids|children|under[ -]?\d+s?)(?: under \d+)?) (?:go |stay |eat )?free", "Are {y} free?"),
+    (
+        r"(?P<y>(?:[\w-]+ )?(?:delivery|shipping|parking|entry|admission|returns?)) (?:is |are )?free\b.*",
+        "Is {y} free?",
+    ),
+    (r"(?P<y>(?:[\w-]+ ){0,2}delivery) (?:if|when|available)\b.+", "Is there {y}?"),
+    (r"closed (?P<y>(?:bank |public )?holidays?|weekends?)", "Are you open on {y}?"),
+    (r"we (?P<v>take|accept|offer|serve|sell|deliver|speak|repair|rent) (?P<y>.+)", "Do you {v} {y}?"),
     (r"no (?P<y>\w+ing\b.*)", "Is {y} allowed?"),
     (rf"no (?P<y>{_FORBIDDEN}\b.*)", "May I bring {y}?"),
     (r"(?:we are |we're )?closed (?P<y>(?:on|at|over|during|every|in) .+)", "Are you open {y}?"),
@@ -234,8 +250,11 @@ def _asked_en(clause: str) -> Iterator[str]:
         if found := re.fullmatch(pattern, clause, re.IGNORECASE):
             parts = found.groupdict("")
             subject, rest = _subject(parts.get("x", "")), _turned(parts["y"])
-            if rest and (subject or "{x}" not in asked):
-                yield asked.format(x=subject, V=parts.get("v", "").capitalize(), y=rest)
+            if clause.startswith(rest):  # it stands in the middle of the question
+                rest = _in_a_sentence(rest)
+            if (rest or "{y}" not in asked) and (subject or "{x}" not in asked):
+                verb = parts.get("v", "")
+                yield asked.format(x=subject, v=verb.lower(), V=verb.capitalize(), y=rest)
             return
 
 
@@ -245,7 +264,11 @@ def _subject(words: str) -> str:
         return "I"
     if not words or _NO_SUBJECT.search(words) or re.search(r"\byour", words, re.IGNORECASE):
         return ""
-    return words if _NAMES.match(words) else words[0].lower() + words[1:]
+    return _in_a_sentence(words)
+
+
+def _in_a_sentence(words: str) -> str:
+    return words if _NAMES.match(words) else words[:1].lower() + words[1:]
 
 
 def _turned(rest: str) -> str:

@@ -37,7 +37,9 @@ _SENTENCE = re.compile(
     re.IGNORECASE,
 )
 # What no name of a part has in it.
-_SENTENCE_ZH = re.compile(r"[不没勿别]|可以|必须|禁止|请(?!假)|^(?:如果|每)")
+_SENTENCE_ZH = re.compile(
+    r"[不没勿别]|可以|必须|禁止|请(?!假)|^(?:如果|每)|免费(?!项目|服务|设施|课|体验)|半价|[\d一二三四五六七八九]折"
+)
 # Names of parts that everybody knows.
 _SECTION = re.compile(
     r"committee|board|team|staff|trainers?|teachers?|tutors|coaches|doctors|people|who'?s who|contacts?"

@@ -30,6 +30,9 @@ _ADDRESS = re.compile(
 )
 _OPENS = re.compile(
     r"\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d"
+    r"|^(?:上班|每天|平时|全年)?\s?(?:早上?|上午)?\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)\s?[-–—~～到至]+\s?(?:晚上?|下午|夜里|凌晨|次日)?"
+    r"\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)(?:[\s,，。（(]|$)"
+    r"|^\d{1,2}(?:[:.]\d{2})?\s?(?:am|a\.m\.)\s?(?:-|–|—|to|till|until)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:pm|p\.m\.)"
     r"|(?:^|\b(?:we|we're|we are|shop|store|office|studio|salon|café|cafe|kitchen|bar) (?:is |are )?)open\b"
     r".*\d",
     re.IGNORECASE,

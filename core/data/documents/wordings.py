@@ -227,11 +227,15 @@ class Wordings:
 
     def fill(self, wording: str, **values: str) -> str:
         """A wording with its values. Between Chinese and a number or a Latin word it is written as the value
-        itself does it, else as the document. ``{be}`` is the verb of what is asked for."""
+        itself does it, else as the document. ``{be}``, ``{does}`` and ``{costs}`` are verbs of what is asked
+        for."""
+        several = _is_several(values.get("column") or values.get("key", ""))
         edged = {name: f"{_EDGE}{value}{_EDGE}" for name, value in values.items()}
         text = wording.format(
             **edged,
-            be="are" if _is_several(values.get("column") or values.get("key", "")) else "is",
+            be="are" if several else "is",
+            does="do" if several else "does",
+            costs="cost" if several else "costs",
         )
         blank = _blank("\n".join(values.values()), self.apart)
         return _SEAM.sub(blank, text).replace(_EDGE, "")
