@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.doctor import Diagnosis
 from core.errors import DamagedFile
-from core.workspace.paths import Workspace
+from core.workspace.paths import PROJECT, Workspace
 from tests.page import open_test_page
 from tests.small_run import end_training, make_run
 from ui.jobs import training
@@ -146,3 +147,18 @@ def test_the_parts_of_a_page_are_not_asked_for_in_the_same_instant(beside: float
     """Of two that are, Streamlit may drop what the first has drawn."""
     strip, other = (round(10 * seconds) for seconds in (frame.STRIP_EVERY, beside))
     assert math.lcm(strip, other) > 10 * 60
+
+
+def test_the_language_of_an_address_stays_where_a_later_one_says_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the browser's own is: and each link goes on saying it."""
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "home"))
+    page = AppTest.from_file(PROJECT / "ui" / "shell" / "router.py", default_timeout=30)
+    page.query_params["lang"] = "zh"
+    page.run()
+    assert "创建我的助手" in page.run().button(key="wish_make").label
+    del page.query_params["lang"]
+    assert "创建我的助手" in page.run().button(key="wish_make").label
+    (link, *_) = page.get("page_link")
+    assert "lang=zh" in link.proto.query_string

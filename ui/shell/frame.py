@@ -25,7 +25,7 @@ from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
 from ui.shell.browser import tell_browser, to_top
 from ui.shell.making import EVERY, making_of, show_early, show_making
-from ui.shell.text import in_lines, language, language_switch, moment, plain, spoken, t
+from ui.shell.text import chosen_language, in_lines, language, language_switch, moment, plain, spoken, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
 ICONS: dict[State | None, str] = {
@@ -327,7 +327,7 @@ def _current_run(workspace: Workspace) -> RunPaths | None:
 
 
 def _address(run: RunPaths | None) -> dict[str, str]:
-    known = {"run": run.id if run else None, "lang": st.query_params.get("lang")}
+    known = {"run": run.id if run else None, "lang": chosen_language()}
     return {name: value for name, value in known.items() if value}
 
 

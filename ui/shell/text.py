@@ -128,10 +128,19 @@ def _escape(found: re.Match[str]) -> str:
 
 def language() -> Language:
     """What was chosen on the page, else what the address asks for, else the browser's own language."""
-    asked = st.session_state.get("language") or st.query_params.get("lang") or st.context.locale or ""
+    asked = chosen_language() or st.context.locale or ""
     found: Language = "zh" if asked.lower().startswith("zh") else "en"
     SPOKEN.set(found)  # what core says on behalf of this page is said in its language too
     return found
+
+
+def chosen_language() -> str:
+    """What was chosen in this session, on the page or by an address of it; empty where nobody has. What an
+    address has asked for stays where a later one asks for nothing."""
+    own, asked = st.session_state, st.query_params.get("lang")
+    if asked:
+        own["language_asked"] = asked
+    return str(own.get("language") or own.get("language_asked", ""))
 
 
 def moment(when: datetime, now: datetime) -> str:
