@@ -1,6 +1,8 @@
 #!/bin/sh
 # Double-clicked on Linux, and what Start-macOS.command begins: finds a Python, then start.py does the rest.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
+app=$here
+[ -f "$app/start.py" ] || app=$here/app
 PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/Library/Frameworks/Python.framework/Versions/Current/bin
 export PATH
 
@@ -18,7 +20,7 @@ stay() {
 
 for name in python3.13 python3.12 python3.11 python3 python; do
     if command -v "$name" >/dev/null && fits "$name" >/dev/null 2>&1; then
-        "$name" "$here/start.py" || stay
+        "$name" "$app/start.py" || stay
         exit 0
     fi
 done

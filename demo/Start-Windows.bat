@@ -2,10 +2,12 @@
 rem Double-clicked on Windows: finds a Python, then start.py does the rest.
 cd /d "%~dp0"
 set PYTHONUTF8=1
+set "APP="
+if not exist start.py set "APP=app\"
 set "FITS=import sys; sys.exit(sys.version_info < (3, 11))"
 for %%P in ("py -3" "python") do (
     %%~P -c "%FITS%" >nul 2>nul && (
-        %%~P start.py
+        %%~P "%APP%start.py"
         goto end
     )
 )

@@ -23,6 +23,7 @@ import pytest
 from core.chat.taught import TaughtWordings, taught_wordings
 from core.jobs.process import identify, is_alive
 from core.publish.examples import examples
+from core.publish.layout import INSIDE
 from core.publish.request import PublishRequest
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
@@ -34,8 +35,14 @@ from tests.waiting import until
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The app as it is published, at a place of its own."""
+def app(taken: Path) -> Path:
+    """The app itself, in what was taken along."""
+    return taken / INSIDE
+
+
+@pytest.fixture
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app as it is taken along, at a place of its own."""
     without_keyring(monkeypatch, tmp_path)
     workspace = Workspace(tmp_path / "工作 区")
     run = make_publishable(workspace, "Ada Löve")
@@ -72,14 +79,37 @@ def test_what_the_hubs_need(app: Path) -> None:
     assert said == set(settings["words"]["zh"]), "every word is there"
 
 
-def test_it_is_double_clicked(app: Path) -> None:
+def test_on_top_stands_what_is_opened_and_nothing_else(taken: Path) -> None:
+    starters = {"Start-Linux.desktop", "Start-Linux.sh", "Start-Windows.bat", "Start-macOS.command"}
+    assert {path.name for path in taken.iterdir()} == {"READ-ME-FIRST.html", INSIDE, *starters}
+    check = [str(shutil.which("sha256sum")), "--check", "--quiet", "SHA256SUMS"]
+    found = subprocess.run(check, cwd=taken / INSIDE, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    listed = len((taken / INSIDE / "SHA256SUMS").read_text(encoding="utf-8").splitlines())
+    assert listed == sum(path.is_file() for path in taken.rglob("*")) - 1, "every file but itself"
+
+
+def test_the_starter_begins_what_stands_in_the_folder_beside_it(taken: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("dirname", "uname"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    write_program(programs / "python3", f'[ "$1" = -c ] || echo "$1" > "{tmp_path}/begun"')
+    text = (taken / "Start-Linux.sh").read_text(encoding="utf-8").replace("/usr/local/bin", str(programs))
+    (taken / "Start-Linux.sh").write_text(text, encoding="utf-8")
+    subprocess.run(["/bin/sh", taken / "Start-Linux.sh"], env={"PATH": str(programs)}, check=True)
+    begun = Path((tmp_path / "begun").read_text(encoding="utf-8").strip())
+    assert begun == taken / INSIDE / "start.py" and begun.is_file()
+
+
+def test_it_is_double_clicked(taken: Path, app: Path) -> None:
     for name in ("Start-Linux.sh", "Start-Linux.desktop", "Start-macOS.command"):
-        assert os.access(app / name, os.X_OK), name
-    batch = (app / "Start-Windows.bat").read_bytes()
+        assert os.access(taken / name, os.X_OK), name
+    batch = (taken / "Start-Windows.bat").read_bytes()
     assert batch.count(b"\r\n") == batch.count(b"\n") > 5, "labels are lost with Unix line ends"
     served = tomllib.loads((app / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert served["client"]["toolbarMode"] == "minimal", "no menu of a developer's"
-    guide = (app / "READ-ME-FIRST.html").read_text(encoding="utf-8")
+    guide = (taken / "READ-ME-FIRST.html").read_text(encoding="utf-8")
     assert guide.index('<section lang="en">') < guide.index('<section lang="zh">'), "its own language first"
     assert "Ada Löve" in guide and "python3-venv" in guide
     for needed, started in (
@@ -90,11 +120,11 @@ def test_it_is_double_clicked(app: Path) -> None:
     assert "1.0 GB" in guide, "of memory, for this model"
     least = max(metadata(name)["Requires-Python"] for name in ("streamlit", "transformers", "torch"))
     for name in ("Start-Linux.sh", "Start-Windows.bat"):
-        text = (app / name).read_text(encoding="utf-8")
+        text = (taken / name).read_text(encoding="utf-8")
         assert f"(3, {least.removeprefix('>=3.').partition('.')[0]})" in text, "what the packages need"
 
 
-def test_a_computer_without_python_is_told_so(app: Path, tmp_path: Path) -> None:
+def test_a_computer_without_python_is_told_so(taken: Path, tmp_path: Path) -> None:
     """And the page that says what to do is opened."""
     programs, opened = tmp_path / "bin", tmp_path / "opened"
     programs.mkdir()
@@ -102,17 +132,17 @@ def test_a_computer_without_python_is_told_so(app: Path, tmp_path: Path) -> None
         (programs / name).symlink_to(str(shutil.which(name)))
     write_program(programs / "xdg-open", f'echo "$1" > "{opened}"')
     write_program(programs / "python3", "exit 1")  # an old one
-    text = (app / "Start-Linux.sh").read_text(encoding="utf-8").replace("/usr/local/bin", str(programs))
-    (app / "Start-Linux.sh").write_text(text, encoding="utf-8")
+    text = (taken / "Start-Linux.sh").read_text(encoding="utf-8").replace("/usr/local/bin", str(programs))
+    (taken / "Start-Linux.sh").write_text(text, encoding="utf-8")
     found = subprocess.run(
-        ["/bin/sh", app / "Start-Linux.sh"],
+        ["/bin/sh", taken / "Start-Linux.sh"],
         env={"PATH": str(programs)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
     assert found.returncode == 1 and "Python 3.11" in found.stdout and "这台电脑" in found.stdout
-    assert opened.read_text(encoding="utf-8").strip() == str(app / "READ-ME-FIRST.html")
+    assert opened.read_text(encoding="utf-8").strip() == str(taken / "READ-ME-FIRST.html")
 
 
 def write_program(path: Path, line: str) -> None:

@@ -3,12 +3,13 @@
 import os
 import shutil
 import stat
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from core.errors import PlaceFull, PlaceRefused, StickGone
+from core.errors import NoPlaceForIt, PlaceFull, PlaceRefused, StickGone
 from core.publish import deliver, disks
 from core.publish.request import PublishRequest, To, What
 from core.workspace.files import write_text
@@ -201,15 +202,16 @@ def test_everybody_can_read_what_is_published(workspace: Workspace, tmp_path: Pa
         kept = Path(str(published(workspace, run, PublishRequest("app"))["where"]))
         there = tmp_path / "new" / "folders" / "chat"
         published(workspace, run, PublishRequest("app", out=there))
-        (there / "README.md").chmod(0o600)  # as an earlier version left it
+        (there / "app" / "README.md").chmod(0o600)  # as an earlier version left it
         published(workspace, run, PublishRequest("app", out=there))
     finally:
         os.umask(before)
     modes = {
         path.relative_to(there).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in there.rglob("*")
     }
-    assert {modes["Start-Linux.sh"], modes["model"], modes[".streamlit"]} == {0o755}
-    assert {modes["README.md"], modes["model/model.safetensors"], modes[".streamlit/config.toml"]} == {0o644}
+    assert {modes["Start-Linux.sh"], modes["app/model"], modes["app/.streamlit"]} == {0o755}
+    inside = ("README.md", "SHA256SUMS", "model/model.safetensors", ".streamlit/config.toml")
+    assert {modes[f"app/{name}"] for name in inside} == {0o644}
     assert all(stat.S_IMODE(folder.stat().st_mode) == 0o755 for folder in (there, *there.parents[:2]))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o755 and stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
 
@@ -223,3 +225,32 @@ def test_the_command_takes_a_disk_by_its_name_or_a_folder(workspace: Workspace, 
     assert wrong.returncode == 2 and "does not exist" in wrong.stderr and "Traceback" not in wrong.stderr
     both = cli("publish", run.id, *options, "--into", there, "--out", there / "x", cwd=tmp_path)
     assert both.returncode == 2 and "only one of them" in both.stderr
+
+
+def test_an_app_s_zip_is_laid_out_as_its_folder_is_and_what_goes_by_git_is_flat(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    run, there = make_publishable(workspace, logged=False), made(tmp_path / "there")
+    folder = Path(str(published(workspace, run, PublishRequest("app", into=str(there)))["where"]))
+    file = Path(str(published(workspace, run, PublishRequest("app", "zip", into=str(there)))["where"]))
+    assert file.stem == folder.name, "it is known for the same run's"
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "unpacked")
+        modes = {one.filename: one.external_attr >> 16 & 0o777 for one in archive.infolist()}
+    unpacked = tmp_path / "unpacked" / folder.name
+    names = {path.relative_to(folder) for path in folder.rglob("*")}
+    assert names == {path.relative_to(unpacked) for path in unpacked.rglob("*")}
+    assert (unpacked / "app" / "SHA256SUMS").read_bytes() == (folder / "app" / "SHA256SUMS").read_bytes()
+    assert modes[f"{folder.name}/Start-Linux.sh"] == 0o755
+    assert modes[f"{folder.name}/app/SHA256SUMS"] == 0o644
+    before = folder.stat().st_ino
+    published(workspace, run, PublishRequest("app", into=str(there)))
+    assert folder.stat().st_ino == before, "the same is not written again"
+    (folder / "Start-Linux.sh").write_text("changed", encoding="utf-8")
+    with pytest.raises(NoPlaceForIt):
+        published(workspace, run, PublishRequest("app", into=str(there)))
+    by_git = PublishRequest("app", "openxlab", repo="a/b", out=tmp_path / "git")
+    assert by_git.by_git
+    flat = Path(str(published(workspace, run, by_git)["where"]))
+    assert (flat / "app.py").exists() and (flat / "Start-Linux.sh").exists() and not (flat / "app").exists()

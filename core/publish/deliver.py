@@ -16,13 +16,14 @@ from typing import BinaryIO
 from core.errors import NoPlaceForIt, NotWritable, PlaceFull, StickGone, TuneboardError, reason_of
 from core.publish import disks
 from core.publish.bundle import Bundle
+from core.publish.layout import INSIDE, OURS, mark, placed, read_copy, sums
 from core.publish.request import PublishRequest
 from core.runs import read_run
 from core.steps.step import check_space, megabytes
 from core.steps.watch import Update
 from core.wording import say
-from core.workspace.checksums import NAME, read_checksums
-from core.workspace.files import read_object
+from core.workspace.checksums import NAME
+from core.workspace.files import write_lines
 from core.workspace.paths import RunPaths, Workspace, make_folder
 from core.workspace.private import mode_for_everybody, open_to_everybody
 from core.workspace.publish_paths import mark_of, published
@@ -36,8 +37,6 @@ SPARE = 50_000_000
 STORED = {".safetensors", ".gguf", ".png"}
 # What a disk that was pulled out answers, and a folder whose disk is gone.
 GONE = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ENOTCONN, errno.ESTALE, errno.EROFS}
-# Every bundle has it; with the checksums of all its files it tells an earlier copy from anything else.
-OURS = "provenance.json"
 ZIP = ".zip"
 # What macOS and Windows write into a folder that is opened there; macOS "._NAME" too, beside every file.
 OF_DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -66,9 +65,9 @@ def _is_named_outright(out: Path, request: PublishRequest) -> bool:
 def _own_place(run: RunPaths, place: Path) -> Path:
     """Where a run's copy stands that has one here, else a place that nothing has; a number is put to a name
     that somebody else has. A folder and a ZIP, which becomes a folder, share their name."""
-    mark, numbers = mark_of(run), count(2)
+    own, numbers = mark_of(run), count(2)
     places = [place, *(place.with_name(f"{place.name}-{number}") for number in _numbers_of(place))]
-    if mine := next((one for one in places if set(_marks(one)) == {mark}), None):
+    if mine := next((one for one in places if set(_marks(one)) == {own}), None):
         return mine
     while any(map(_stands, (place, _as_zip(place)))):
         place = places[0].with_name(f"{places[0].name}-{next(numbers)}")
@@ -94,16 +93,17 @@ def _stands(place: Path) -> bool:
 def _marks(place: Path) -> Iterator[str]:
     """Of which runs the copies of this name are, as a folder and as a ZIP."""
     with suppress(OSError, TuneboardError):
-        if about := read_object(place / OURS):
-            yield str(about.get("run"))
-    if mark := _mark_in_zip(_as_zip(place)):
-        yield mark
+        if found := mark(place):
+            yield found
+    if found := _mark_in_zip(_as_zip(place)):
+        yield found
 
 
 def _mark_in_zip(file: Path) -> str | None:
     """Of which run a published ZIP is; None for any other file."""
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
-        return str(json.loads(archive.read(f"{file.stem}/{OURS}"))["run"])
+        places = {f"{file.stem}/{OURS}", f"{file.stem}/{INSIDE}/{OURS}"} & {*archive.namelist()}
+        return str(json.loads(archive.read(min(places, key=len)))["run"]) if places else None
     return None
 
 
@@ -144,14 +144,14 @@ def deliver(bundle: Bundle, target: Path, request: PublishRequest, update: Updat
     """Write the bundle to ``target``, of which :func:`check_place` has approved, onto its disk and not only
     towards it; twice is harmless. Everybody may read it, as far as they get to its folder. Raises StickGone,
     NotWritable."""
-    if request.to != "zip" and target.is_dir() and _same(bundle, target):
+    if request.to != "zip" and target.is_dir() and _same(bundle, target, request):
         open_to_everybody(target)
         return
     with _stays(target, request), _in_place_of(target) as partial:
         if request.to != "zip":
-            _copy(bundle, partial, update)
+            _copy(bundle, partial, request, update)
         else:
-            _pack(bundle, partial, target.stem, update)
+            _pack(bundle, partial, target.stem, request, update)
         open_to_everybody(partial)
 
 
@@ -181,9 +181,11 @@ def _earlier(target: Path) -> bool:
     Python put there by themselves; or a ZIP is one."""
     if target.suffix.lower() == ZIP and not target.is_dir():
         return _mark_in_zip(target) is not None
-    if not (target / OURS).exists():
+    known = {target / file.name for file in read_copy(target) if file.sha256}
+    ours = next((place for place in (target, target / INSIDE) if place / OURS in known), None)
+    if ours is None:
         return False
-    known = {target / file.name for file in read_checksums(target) if file.sha256} | {target / NAME}
+    known.add(ours / NAME)
     others = (path for path in target.rglob("*") if path not in known and not path.is_dir())
     return all(map(_of_nobody, others))
 
@@ -194,21 +196,16 @@ def _of_nobody(path: Path) -> bool:
     return compiled or path.name in OF_DESKTOPS or path.name.startswith("._")
 
 
-def _same(bundle: Bundle, target: Path) -> bool:
+def _same(bundle: Bundle, target: Path, request: PublishRequest) -> bool:
     """Whether the same files stand there already, by what their checksums say."""
-    there = target / NAME
-    return (
-        there.exists()
-        and there.read_bytes() == (bundle.folder / NAME).read_bytes()
-        and [(file.name, file.size) for file in read_checksums(target)]
-        == [(file.name, file.size) for file in bundle.files]
-    )
+    there = {file.name: (file.size, file.sha256) for file in read_copy(target)}
+    return there == {placed(file.name, request): (file.size, file.sha256) for file in bundle.files}
 
 
-def _copy(bundle: Bundle, target: Path, update: Update) -> None:
+def _copy(bundle: Bundle, target: Path, request: PublishRequest, update: Update) -> None:
     done = settled = 0
     for name in _names(bundle):
-        file = target / name
+        file = target / placed(name, request)
         make_folder(file.parent, exist_ok=True)
         with (bundle.folder / name).open("rb") as source, file.open("xb") as copy:
             while block := source.read(BLOCK):
@@ -221,14 +218,19 @@ def _copy(bundle: Bundle, target: Path, update: Update) -> None:
             _settle(copy)
         with suppress(OSError):  # a disk without modes of its own
             shutil.copymode(bundle.folder / name, file)
+    listed = target / placed(NAME, request)
+    write_lines(listed, sums(bundle.folder, bundle.files, request))
+    with listed.open("rb+") as file_of_sums:
+        _settle(file_of_sums)
 
 
-def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
+def _pack(bundle: Bundle, target: Path, top: str, request: PublishRequest, update: Update) -> None:
     done = 0
     with target.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
         for name in _names(bundle):
             method = zipfile.ZIP_STORED if Path(name).suffix in STORED else zipfile.ZIP_DEFLATED
-            info = zipfile.ZipInfo.from_file(bundle.folder / name, f"{top}/{name}", strict_timestamps=False)
+            place = f"{top}/{placed(name, request)}"
+            info = zipfile.ZipInfo.from_file(bundle.folder / name, place, strict_timestamps=False)
             info.compress_type = method
             info.external_attr = (stat.S_IFREG | mode_for_everybody(bundle.folder / name)) << 16
             with (bundle.folder / name).open("rb") as source, archive.open(info, "w") as packed:
@@ -236,6 +238,8 @@ def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
                     packed.write(block)
                     done += len(block)
                     update(min(1.0, done / max(1, bundle.size)), name)
+        lines = "".join(f"{line}\n" for line in sums(bundle.folder, bundle.files, request))
+        archive.writestr(_info_of_sums(bundle, f"{top}/{placed(NAME, request)}"), lines)
         archive.close()
         _settle(file)
 
@@ -246,8 +250,16 @@ def _settle(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
+def _info_of_sums(bundle: Bundle, place: str) -> zipfile.ZipInfo:
+    """With the mode and the time of the bundle's own."""
+    info = zipfile.ZipInfo.from_file(bundle.folder / NAME, place, strict_timestamps=False)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = (stat.S_IFREG | mode_for_everybody(bundle.folder / NAME)) << 16
+    return info
+
+
 def _names(bundle: Bundle) -> list[str]:
-    return [*(file.name for file in bundle.files), NAME]
+    return [file.name for file in bundle.files]
 
 
 @contextmanager

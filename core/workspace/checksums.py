@@ -4,6 +4,7 @@ Whoever copies the folder can check it with ``sha256sum --check SHA256SUMS``.
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,15 +38,20 @@ def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> Non
     write_lines(folder / NAME, [f"{known.get(name) or hashed(file)}  {name}" for name, file in names.items()])
 
 
-def read_checksums(folder: Path) -> list[File]:
-    """The folder's files as they are now; a file changed after the checksums were written has none."""
-    sums = folder / NAME
+def read_checksums(folder: Path, sums: Path | None = None) -> list[File]:
+    """The folder's files as they are now; a file changed after the checksums were written has none. ``sums``:
+    where these stand, if not on top; it names files as they are seen from there."""
+    sums = sums or folder / NAME
     known = dict(_parsed(sums)) if sums.exists() else {}
     written = sums.stat().st_mtime_ns if known else 0
-    files = [(_name(file, folder), file.stat()) for file in _files(folder)]
+    files = [(file, file.stat()) for file in _files(folder) if file != sums]
     return [
-        File(name, found.st_size, known.get(name) if found.st_mtime_ns <= written else None)
-        for name, found in files
+        File(
+            _name(file, folder),
+            found.st_size,
+            known.get(_seen_from(file, sums.parent)) if found.st_mtime_ns <= written else None,
+        )
+        for file, found in files
     ]
 
 
@@ -61,6 +67,10 @@ def hashed(file: Path, read: Callable[[int], None] = lambda _: None) -> str:
 
 def _name(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
+
+
+def _seen_from(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
 
 
 def _parsed(sums: Path) -> list[tuple[str, str]]:
