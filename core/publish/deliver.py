@@ -204,7 +204,7 @@ def _same(bundle: Bundle, target: Path, request: PublishRequest) -> bool:
 
 def _copy(bundle: Bundle, target: Path, request: PublishRequest, update: Update) -> None:
     done = settled = 0
-    for name in _names(bundle):
+    for name in (one.name for one in bundle.files):
         file = target / placed(name, request)
         make_folder(file.parent, exist_ok=True)
         with (bundle.folder / name).open("rb") as source, file.open("xb") as copy:
@@ -227,7 +227,7 @@ def _copy(bundle: Bundle, target: Path, request: PublishRequest, update: Update)
 def _pack(bundle: Bundle, target: Path, top: str, request: PublishRequest, update: Update) -> None:
     done = 0
     with target.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-        for name in _names(bundle):
+        for name in (one.name for one in bundle.files):
             method = zipfile.ZIP_STORED if Path(name).suffix in STORED else zipfile.ZIP_DEFLATED
             place = f"{top}/{placed(name, request)}"
             info = zipfile.ZipInfo.from_file(bundle.folder / name, place, strict_timestamps=False)
@@ -256,10 +256,6 @@ def _info_of_sums(bundle: Bundle, place: str) -> zipfile.ZipInfo:
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = (stat.S_IFREG | mode_for_everybody(bundle.folder / NAME)) << 16
     return info
-
-
-def _names(bundle: Bundle) -> list[str]:
-    return [file.name for file in bundle.files]
 
 
 @contextmanager
