@@ -179,7 +179,10 @@ def test_while_a_chain_trains_one_bar_says_how_far_all_of_it_is(
     (bar,) = [element.proto.text for element in page.get("progress")]
     assert "Learning what you teach (training)" in bar and "left" in bar
     assert re.fullmatch(r"\d+ / 200", page.metric[0].value)
+    asked = "its answers stand on Compare"
+    assert asked in captions(page), "nothing is asked while a chain trains"
     chain.halt(run, "test")
+    until(lambda: asked not in captions(page.run()))
 
 
 def test_curves_of_a_live_run_can_be_held_still(workspace: Workspace) -> None:

@@ -65,7 +65,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, status: S
     if live:
         show_progress(workspace, run, found, recipe)
         show_busy(run, "train")
-    show_answers(recipe, found)
+    show_answers(recipe, found, live)
     if found.points:
         show_numbers(found, recipe, came(run, recipe, found) if live else reached(run, recipe, found, status))
         st.caption(t("page.train.loss.is"))
@@ -200,11 +200,14 @@ def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
     return {label: curve for label, curve in found.items() if curve and curve.points}
 
 
-def show_answers(recipe: Recipe, found: Snapshot) -> None:
-    """What the model said when it was asked in between; older answers are folded."""
+def show_answers(recipe: Recipe, found: Snapshot, live: bool) -> None:
+    """What the model said when it was asked in between, older answers folded; while it trains, when it will
+    be."""
     if not found.samples:
         if recipe.evaluate_every:
             st.caption(t("page.train.answers_come", every=recipe.evaluate_every))
+        elif live:
+            st.caption(t("page.train.answers_at_end"))
         return
     st.subheader(t("page.train.answers"), anchor=False)
     newest = found.samples[-1].iter
