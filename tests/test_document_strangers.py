@@ -9,7 +9,7 @@ from core.data.documents.bare_prices import bare_price, prices_in_row, row_of_gr
 from core.data.documents.facts import DocumentRows
 from core.data.documents.lines import in_fields, pair, statements
 from core.data.documents.rows import document_rows
-from core.data.documents.rules import topics, yes_or_no
+from core.data.documents.rules import plainly, topics, yes_or_no
 from core.data.documents.sentences import pieces
 from core.data.documents.unlabelled import unlabelled
 from core.data.drafts import language_of
@@ -510,7 +510,18 @@ def test_times_alone_are_when_it_is_open(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["早餐 7点到9点", "3点-5点水", "10:30 yoga", "1:2 兑水", "7点到", "2-3 people"]
+    "line",
+    [
+        "早餐 7点到9点",
+        "3点-5点水",
+        "10:30 yoga",
+        "1:2 兑水",
+        "9:00-10:00 瑜伽",
+        "9am-5pm painting",
+        "7:30-8:30 早餐",
+        "7点到",
+        "2-3 people",
+    ],
 )
 def test_times_of_something_are_not(line: str) -> None:
     assert unlabelled(line) is None
@@ -528,3 +539,8 @@ def test_several_prices_of_one_thing_in_a_line() -> None:
     assert found["烫发（中长）多少钱？"] == "烫发（中长）的价格是298。" and "短发198" in found["烫发多少钱？"]
     assert found["外景多少钱？"] == "外景的价格是1599。" and "899" in found["结婚照(室内)多少钱？"]
     assert "满50免费" in found["送药上门多少钱？"]
+
+
+@pytest.mark.parametrize("line", ["We take pride in our work", "Cards", "Cash", "Delivery", "Free", "取名"])
+def test_what_only_looks_like_one_of_these_is_not_asked_so(line: str) -> None:
+    assert not [*plainly(line)]

@@ -112,18 +112,22 @@ _SOMEBODY = (
 _ASKED_EN = (
     (r"(?P<y>check[ -]?(?:in|out)) (?:is )?(?:from|after|at|by|until|before|till)\b.+", "When is {y}?"),
     (
-        r"(?:only )?(?:cash|cards?)(?: (?:or|and|&) (?:cash|cards?))?(?P<y>)(?: only| accepted| payments?)*",
+        r"(?P<y>)(?:cash|cards?)(?: (?:or|and|&) (?:cash|cards?)| only| accepted| payments?)+",
         "How can I pay?",
     ),
     (rf"(?P<y>{_FORBIDDEN}) (?:ok|okay|fine|welcome)", "May I bring {y}?"),
     (r"(?P<y>(?:kids|children|under[ -]?\d+s?)(?: under \d+)?) (?:go |stay |eat )?free", "Are {y} free?"),
     (
-        r"(?P<y>(?:[\w-]+ )?(?:delivery|shipping|parking|entry|admission|returns?)) (?:is |are )?free\b.*",
+        r"(?P<y>(?:[\w-]+ )?(?:delivery|shipping|parking|entry|admission)) (?:is |are )?free\b.*",
         "Is {y} free?",
     ),
     (r"(?P<y>(?:[\w-]+ ){0,2}delivery) (?:if|when|available)\b.+", "Is there {y}?"),
     (r"closed (?P<y>(?:bank |public )?holidays?|weekends?)", "Are you open on {y}?"),
-    (r"we (?P<v>take|accept|offer|serve|sell|deliver|speak|repair|rent) (?P<y>.+)", "Do you {v} {y}?"),
+    (
+        r"we (?P<v>take(?! pride| care| time| part| place| our)|accept|offer|serve|sell|deliver|speak|repair"
+        r"|rent) (?P<y>.+)",
+        "Do you {v} {y}?",
+    ),
     (r"no (?P<y>\w+ing\b.*)", "Is {y} allowed?"),
     (rf"no (?P<y>{_FORBIDDEN}\b.*)", "May I bring {y}?"),
     (r"(?:we are |we're )?closed (?P<y>(?:on|at|over|during|every|in) .+)", "Are you open {y}?"),

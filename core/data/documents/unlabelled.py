@@ -4,6 +4,7 @@ open."""
 import re
 from typing import Literal
 
+from core.data.documents.days import DAYS
 from core.data.documents.wordings import HAN
 
 Unlabelled = Literal["phone", "wifi", "address", "hours"]
@@ -28,13 +29,22 @@ _ADDRESS = re.compile(
     rf"(?:{_STREET})\b.*"
     rf"|[{HAN}]{{2,24}}(?:路|街|大道|巷|弄|胡同)[{HAN}]{{0,4}}\d{{1,5}}(?:-\d{{1,4}})?[号弄栋幢].*"
 )
+# Times alone, with what is said of days beside them: behind any other word they are of that.
+_TIMES_ZH = (
+    r"(?:上班|每天|平时|全年)?\s?(?:早上?|上午)?\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)\s?[-–—~～到至]+\s?"
+    r"(?:晚上?|下午|夜里|凌晨|次日)?\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)"
+)
+_TIMES_EN = (
+    r"\d{1,2}(?:[:.]\d{2})?\s?(?:am|a\.m\.)\s?(?:-|–|—|to|till|until)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:pm|p\.m\.)"
+)
+_DAYS_BESIDE = (
+    rf"(?:{DAYS}|每天|全年|无休|节假日|春节|过年|除|中午|午休|closed|except|daily|every day|all week).*"
+)
 _OPENS = re.compile(
     r"\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d"
-    r"|^(?:上班|每天|平时|全年)?\s?(?:早上?|上午)?\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)\s?[-–—~～到至]+\s?(?:晚上?|下午|夜里|凌晨|次日)?"
-    r"\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)(?:[\s,，。（(]|$)"
-    r"|^\d{1,2}(?:[:.]\d{2})?\s?(?:am|a\.m\.)\s?(?:-|–|—|to|till|until)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:pm|p\.m\.)"
     r"|(?:^|\b(?:we|we're|we are|shop|store|office|studio|salon|café|cafe|kitchen|bar) (?:is |are )?)open\b"
-    r".*\d",
+    r".*\d"
+    rf"|^(?:{_TIMES_ZH}|{_TIMES_EN})(?:[\s,，。;；（(]+{_DAYS_BESIDE})?$",
     re.IGNORECASE,
 )
 
