@@ -49,9 +49,12 @@ WORDS = """
 """
 # Streamlit puts a value between two parts of a sentence, and one sentence after another.
 PARTS = re.compile(r"\{value\}|\. (?=[A-Z])")
-# The words of another session that looked a moment later; the disk's free space changes meanwhile, too.
+# The words of another session that looked a moment later; the disk's free space and the memory that a model
+# takes change meanwhile, too.
 PASSING = re.compile(
-    r"\d+ (?:minutes?|seconds?) ago|\d+ 分钟前|刚刚|Just now|icon$|^[\d.]+ [GT]B$", re.IGNORECASE
+    r"\d+ (?:minutes?|seconds?) ago|\d+ 分钟前|刚刚|Just now|icon$|^[\d.]+ [GT]B$"
+    r"|^占用内存 [\d.]+ [MG]B$|^uses [\d.]+ [MG]B of memory$",
+    re.IGNORECASE,
 )
 
 
