@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -38,7 +39,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        print(json.dumps(request, ensure_ascii=False), flush=True)
+        with suppress(OSError):  # the disk of its log may be full
+            print(json.dumps(request, ensure_ascii=False), flush=True)
         self._begin("text/event-stream")
         if FAIL == "answer":
             self._event({"error": {"message": "the model is tired"}})

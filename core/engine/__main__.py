@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.engine import unsloth_way
 from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsandbytes
+from core.engine.program import as_a_program, is_one_of_several
 from core.engine.stopping import Stopped, end_as_asked, stop_with_parent
 from core.jobs import progress
 from core.jobs.progress import Phase
@@ -56,7 +57,7 @@ def _train(arguments: list[str]) -> None:
     if not (unsloth or names_bitsandbytes(text)):
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
-    from core.engine.own_card import is_one_of_several, take_own_card
+    from core.engine.own_card import take_own_card
 
     if is_one_of_several():
         stop_with_parent()
@@ -257,4 +258,6 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
 SAY_NOTHING = {"serve", "worker", "ranks"}
 
 if __name__ == "__main__":
+    if is_one_of_several():
+        as_a_program(lambda: main(sys.argv[1:]))
     main(sys.argv[1:])

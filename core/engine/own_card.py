@@ -4,10 +4,7 @@ import os
 
 import torch
 
-
-def is_one_of_several() -> bool:
-    """Whether this process trains together with others."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+from core.engine.program import is_one_of_several
 
 
 def take_own_card() -> None:

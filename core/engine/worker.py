@@ -12,7 +12,6 @@ are told by NVML (``PYTORCH_NVML_BASED_CUDA_CHECK``), which leaves CUDA alone.
 """
 
 import ast
-import atexit
 import ctypes
 import gc
 import importlib
@@ -23,16 +22,14 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from core.engine.left_out import leave_out, names_bitsandbytes
+from core.engine.program import as_a_program
 from core.jobs import supervise
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import identify
@@ -184,7 +181,7 @@ class Forking:
         _bury()
         kept = _open_files() - {self.asked.fileno()}
         if not (pid := os.fork()):
-            as_a_program(lambda: self._supervise(folder, environment, kept))
+            as_a_program(lambda: self._supervise(folder, environment, kept), above=__file__)
         return pid
 
     def _supervise(self, folder: Path, environment: Mapping[str, str], kept: Collection[int]) -> None:
@@ -242,7 +239,7 @@ class _ForkedTool:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, signals)
             os.close(ready)
-            as_a_program(be)
+            as_a_program(be, above=__file__)
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         os.close(ready)
         os.read(there, 1)  # nothing, when the child has closed its end
@@ -363,48 +360,6 @@ def take_over(environment: Mapping[str, str]) -> None:
         config.HF_DATASETS_CACHE = found
         config.DOWNLOADED_DATASETS_PATH = found / "downloads"
         config.EXTRACTED_DATASETS_PATH = found / "downloads" / "extracted"
-
-
-def as_a_program(do: Callable[[], None]) -> NoReturn:
-    """Do it, and end this process as Python ends a program: it must not go back up to where it was forked.
-
-    The interpreter itself is not taken apart: nothing is written by that, and it takes a while.
-    """
-    code, interrupted = 0, False
-    try:
-        do()
-    except SystemExit as stopped:
-        code = _code_of(stopped)
-    except BaseException as error:
-        code, interrupted = 1, isinstance(error, KeyboardInterrupt)
-        told = error.with_traceback(_of_the_tool(error.__traceback__))
-        sys.excepthook(type(told), told, told.__traceback__)
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        traceback.print_exc()
-        code = code or 120
-    if interrupted:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    os._exit(code)
-
-
-def _code_of(stopped: SystemExit) -> int:
-    if stopped.code is None or isinstance(stopped.code, int):
-        return (stopped.code or 0) & 0xFF
-    print(stopped.code, file=sys.stderr)
-    return 1
-
-
-def _of_the_tool(found: TracebackType | None) -> TracebackType | None:
-    """Without the frames of this file."""
-    while found and found.tb_next and found.tb_frame.f_code.co_filename == __file__:
-        found = found.tb_next
-    return found
 
 
 def _bury() -> None:
