@@ -20,7 +20,6 @@ import torch
 from offers import (
     THINK,
     is_guess,
-    is_to_choose,
     literally,
     parted,
     says_itself,
@@ -151,11 +150,15 @@ def this_chat(loaded: tuple[Any, Any]) -> tuple[str, Chat]:
         name = secrets.token_urlsafe(12)
         for oldest in list(known)[: len(known) + 1 - CHATS_REMEMBERED]:
             known.pop(oldest, None)
-        known[name] = Chat(partial(answer, loaded), taught().nearest, is_guess, says_itself)
-        if SETTINGS["asks_back"]:
-            known[name].to_choose = is_to_choose
+        known[name] = Chat(partial(answer, loaded), taught().nearest, is_guess, says_itself, is_to_choose)
     own["chat"] = name
     return name, known[name]
+
+
+def is_to_choose(question: str) -> bool:
+    """Whether taught questions may be meant, and a person is better asked which than told what the model
+    would make up."""
+    return SETTINGS["asks_back"] and bool(taught().meant(question))
 
 
 def begin_again() -> None:

@@ -46,12 +46,6 @@ def is_guess(question: str) -> bool:
     return bool(taught().facts) and taught().is_guessed(question)
 
 
-def is_to_choose(question: str) -> bool:
-    """Whether taught questions may be meant, and a person is better asked which than told what the model
-    would make up."""
-    return bool(taught().meant(question))
-
-
 def show_meant(chat: Chat, turns: list[Turn], said: dict[str, str]) -> None:
     """The taught questions that the last one may have meant; it waits for one of them, or was answered."""
     found, waits = taught().meant(turns[-2].content), turns[-1].end == "choose"

@@ -113,10 +113,10 @@ class Chat:
         Ended where a person shall say first what is meant."""
         *earlier, last = self.turns[:-1]
         found = chosen or self.near(last.content) or ""
-        turn.guessed = not found and self.guessed(last.content)
-        if chosen is None and turn.guessed and self.to_choose(last.content):
-            turn.guessed = False
+        guessed = not found and self.guessed(last.content)
+        if chosen is None and guessed and self.to_choose(last.content):
             raise Ended("choose")
+        turn.guessed = guessed
         if not found or (found == last.content.strip() and not earlier):
             return [*_answered(earlier), last]
         turn.asked = found if found != last.content.strip() else ""

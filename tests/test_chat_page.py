@@ -34,6 +34,7 @@ from core.jobs.tail import last_lines
 from core.proof.judge import judge, score_of
 from core.proof.questions import Question
 from core.proof.result import ProofRow, as_json
+from core.proof.score import OwnFacts, Score, Share
 from core.runs import next_step, standing
 from core.workspace.files import write_json, write_text
 from core.workspace.paths import Workspace
@@ -44,7 +45,6 @@ from tests.runs import end_job, make_run
 from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
-from ui.chat import taught
 from ui.chat.keeping import keep_if_possible
 from ui.chat.sidebar import OPEN, _shorten
 
@@ -306,19 +306,22 @@ def test_what_may_be_one_of_several_is_asked_back_before_anything_is_made_up(wor
     assert sent[-1]["content"] == "capital of France" and not page.exception
 
 
+@pytest.mark.parametrize(
+    ("hits", "held_back", "is_asked_back"), [(9, 10, False), (8, 10, True), (10, 0, True)]
+)
 def test_a_model_that_holds_its_facts_in_other_words_answers_at_once(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, hits: int, held_back: int, is_asked_back: bool
 ) -> None:
-    monkeypatch.setattr(taught, "_guesses_well", lambda _: True)
-    page = open_test_page("chat", taught_a_document(workspace))
+    run = workspace.run(taught_a_document(workspace))
+    facts = OwnFacts(Share(hits, 10), Share(0, 10), held_back)
+    score = Score(Share(9, 9), Share(9, 9), Share(0, 9), facts=facts)
+    write_json(run.result, as_json(score, [], full=True))
+    page = open_test_page("chat", run.id)
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
     ask(page.run(), LOST)
-    assert said(workspace)[-1] == ("assistant", f"You said: {LOST}")
+    assert said(workspace)[1:] == ([] if is_asked_back else [("assistant", f"You said: {LOST}")])
     page.button(key="meant How much is soup?").click().run()
-    assert said(workspace)[2:] == [
-        ("user", "How much is soup?"),
-        ("assistant", "You said: How much is soup?"),
-    ]
+    assert said(workspace)[-1] == ("assistant", "You said: How much is soup?") and not page.exception
 
 
 def meant_buttons(page: AppTest) -> list[str]:

@@ -115,12 +115,6 @@ class OwnFacts:
     base: Share
     held_back: int
 
-    @property
-    def holds_in_other_words(self) -> bool:
-        """Whether a question in words that were not taught can be left to the model: asked so, it stated
-        nearly all of its facts."""
-        return self.held_back > 0 and self.tuned.hits >= WELL_KNOWN * self.tuned.n
-
 
 @dataclass(frozen=True)
 class Score:
@@ -137,6 +131,13 @@ class Score:
     drift: Drift | None = None
     repetition: Repetition | None = None
     facts: OwnFacts | None = None
+
+    @property
+    def holds_in_other_words(self) -> bool:
+        """Whether a question in words that were not taught can be left to the model: asked so, it stated
+        nearly all of its facts."""
+        found = self.facts
+        return found is not None and found.held_back > 0 and found.tuned.hits >= WELL_KNOWN * found.tuned.n
 
 
 def drift_of(base: Sequence[Likelihood], tuned: Sequence[Likelihood]) -> Drift | None:

@@ -13,7 +13,7 @@ from core.proof.result import score_as_json
 from core.proof.telling import wrong_facts
 from core.publish import card, starters, usage
 from core.publish.facts import Facts
-from core.publish.request import PublishRequest
+from core.publish.request import MARK, PublishRequest
 from core.recipe.recipe import to_yaml
 from core.wording import sentences
 from core.workspace.files import read_json, write_json, write_text
@@ -129,9 +129,8 @@ def _put_app(folder: Path, facts: Facts) -> None:
         words[language]["wrong"] = wrong_facts(facts.score, language)
         words[language]["title"] = facts.title(language)
     settings: dict[str, object] = {"model": MODEL, "system": facts.recipe.system, "words": words}
-    own = facts.score.facts if facts.score else None
     settings |= {"examples": facts.examples}
-    settings |= {"asks_back": own is None or not own.holds_in_other_words}
+    settings |= {"asks_back": facts.score is None or not facts.score.holds_in_other_words}
     settings |= {"language": card.languages(facts)[0], "start": starters.words()}
     write_json(folder / "settings.json", settings)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in APP_PACKAGES]
@@ -149,7 +148,7 @@ def put_about(folder: Path, facts: Facts) -> None:
         "data": dict(facts.data),
         "proof": {**score_as_json(facts.score), "asked": dict(facts.asked)} if facts.score else None,
     }
-    write_json(folder / "provenance.json", about)
+    write_json(folder / MARK, about)
     for file in (*Path(facts.recipe.model).glob("LICEN[CS]E*"), *Path(facts.recipe.model).glob("NOTICE*")):
         if file.is_file():
             shutil.copyfile(file, folder / file.name)

@@ -16,8 +16,8 @@ from typing import BinaryIO
 from core.errors import NoPlaceForIt, NotWritable, PlaceFull, StickGone, TuneboardError, reason_of
 from core.publish import disks
 from core.publish.bundle import Bundle
-from core.publish.layout import INSIDE, OURS, mark, placed, read_copy, sums
-from core.publish.request import PublishRequest
+from core.publish.layout import INSIDE, mark, placed, read_copy, sums
+from core.publish.request import MARK, PublishRequest
 from core.runs import read_run
 from core.steps.step import check_space, megabytes
 from core.steps.watch import Update
@@ -102,7 +102,7 @@ def _marks(place: Path) -> Iterator[str]:
 def _mark_in_zip(file: Path) -> str | None:
     """Of which run a published ZIP is; None for any other file."""
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
-        places = {f"{file.stem}/{OURS}", f"{file.stem}/{INSIDE}/{OURS}"} & {*archive.namelist()}
+        places = {f"{file.stem}/{MARK}", f"{file.stem}/{INSIDE}/{MARK}"} & {*archive.namelist()}
         return str(json.loads(archive.read(min(places, key=len)))["run"]) if places else None
     return None
 
@@ -182,7 +182,7 @@ def _earlier(target: Path) -> bool:
     if target.suffix.lower() == ZIP and not target.is_dir():
         return _mark_in_zip(target) is not None
     known = {target / file.name for file in read_copy(target) if file.sha256}
-    ours = next((place for place in (target, target / INSIDE) if place / OURS in known), None)
+    ours = next((place for place in (target, target / INSIDE) if place / MARK in known), None)
     if ours is None:
         return False
     known.add(ours / NAME)
@@ -228,18 +228,14 @@ def _pack(bundle: Bundle, target: Path, top: str, request: PublishRequest, updat
     done = 0
     with target.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
         for name in (one.name for one in bundle.files):
-            method = zipfile.ZIP_STORED if Path(name).suffix in STORED else zipfile.ZIP_DEFLATED
-            place = f"{top}/{placed(name, request)}"
-            info = zipfile.ZipInfo.from_file(bundle.folder / name, place, strict_timestamps=False)
-            info.compress_type = method
-            info.external_attr = (stat.S_IFREG | mode_for_everybody(bundle.folder / name)) << 16
+            info = _packed_as(bundle.folder / name, f"{top}/{placed(name, request)}")
             with (bundle.folder / name).open("rb") as source, archive.open(info, "w") as packed:
                 while block := source.read(BLOCK):
                     packed.write(block)
                     done += len(block)
                     update(min(1.0, done / max(1, bundle.size)), name)
         lines = "".join(f"{line}\n" for line in sums(bundle.folder, bundle.files, request))
-        archive.writestr(_info_of_sums(bundle, f"{top}/{placed(NAME, request)}"), lines)
+        archive.writestr(_packed_as(bundle.folder / NAME, f"{top}/{placed(NAME, request)}"), lines)
         archive.close()
         _settle(file)
 
@@ -250,11 +246,11 @@ def _settle(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _info_of_sums(bundle: Bundle, place: str) -> zipfile.ZipInfo:
-    """With the mode and the time of the bundle's own."""
-    info = zipfile.ZipInfo.from_file(bundle.folder / NAME, place, strict_timestamps=False)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = (stat.S_IFREG | mode_for_everybody(bundle.folder / NAME)) << 16
+def _packed_as(file: Path, place: str) -> zipfile.ZipInfo:
+    """With the time and the mode of the bundle's ``file``."""
+    info = zipfile.ZipInfo.from_file(file, place, strict_timestamps=False)
+    info.compress_type = zipfile.ZIP_STORED if file.suffix in STORED else zipfile.ZIP_DEFLATED
+    info.external_attr = (stat.S_IFREG | mode_for_everybody(file)) << 16
     return info
 
 

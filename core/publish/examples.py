@@ -43,8 +43,8 @@ def examples(run: RunPaths) -> tuple[str, ...]:
 
 def _known(run: RunPaths) -> set[str] | None:
     """The test's questions about its own facts that it answered rightly; None where it was not tested."""
-    measured = proof.read(run)
-    if measured is None or measured.stale:
+    measured = proof.of_newest(run)
+    if measured is None:
         return None
     return {row.question for row in measured.rows if row.verdict == "answered"}
 

@@ -83,9 +83,8 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
     """Raises NoSuchFile, InvalidRecipe without a recipe, NoSuchModel, NotAModel without the base model."""
     recipe = prepare.recipe_of(run)
     folder = prepare.model_of(run).folder
-    measured, points = proof.read(run), read_curve(run.work_dir).points
+    found, points = proof.of_newest(run), read_curve(run.work_dir).points
     losses = [point.loss for point in points if point.loss is not None]
-    found = measured if measured and not measured.stale else None
     about = read_object(run.data) or {}
     template = spoken_template(folder, template_of(recipe.template, folder))
     return Facts(

@@ -10,10 +10,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pydantic import with_config
 
-from core.publish.request import To, What
+from core.publish.request import MARK, To, What
 
-# What shows that a repository was published from here: it may be written again.
-MARK = "provenance.json"
 PAGES: dict[str, str] = {
     "huggingface": "https://huggingface.co/settings/tokens",
     "modelscope": "https://modelscope.cn/my/myaccesstoken",

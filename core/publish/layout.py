@@ -9,15 +9,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from core.publish.request import PublishRequest
+from core.publish.request import MARK, PublishRequest
 from core.publish.starters import GUIDE
-from core.workspace.checksums import NAME, File, hashed, read_checksums
+from core.workspace.checksums import NAME, File, hashed, line, read_checksums
 from core.workspace.files import read_object
 
 INSIDE = "app"
 STARTERS = "Start-"
-# Every bundle has it; with the checksums of all its files it tells an earlier copy from anything else.
-OURS = "provenance.json"
 
 
 def placed(name: str, request: PublishRequest) -> str:
@@ -32,7 +30,7 @@ def sums(folder: Path, files: Sequence[File], request: PublishRequest) -> list[s
     folder that it stands in. ``folder``: the bundle's."""
     beside = PurePosixPath(placed(NAME, request)).parent
     return [
-        f"{file.sha256 or hashed(folder / file.name)}  {os.path.relpath(placed(file.name, request), beside)}"
+        line(file.sha256 or hashed(folder / file.name), os.path.relpath(placed(file.name, request), beside))
         for file in files
     ]
 
@@ -45,5 +43,5 @@ def read_copy(folder: Path) -> list[File]:
 
 def mark(folder: Path) -> str | None:
     """Of which run a copy is; None for any other folder. Raises DamagedFile, OSError."""
-    about = read_object(folder / OURS) or read_object(folder / INSIDE / OURS)
+    about = read_object(folder / MARK) or read_object(folder / INSIDE / MARK)
     return str(about.get("run")) if about else None

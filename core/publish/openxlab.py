@@ -15,7 +15,8 @@ from typing import Any
 
 import requests
 
-from core.publish.hub import MARK, Parcel, Refusal, Sent, by_network, by_status
+from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status
+from core.publish.request import MARK
 from core.workspace.checksums import hashed, read_checksums
 from core.workspace.files import change_record, read_record
 from core.workspace.publish_paths import OPENXLAB_CLIENT, sent_record, upload_record

@@ -20,6 +20,8 @@ HUBS: tuple[To, ...] = ("huggingface", "modelscope", "openxlab")
 TWO_KEYS: To = "openxlab"
 TOS: tuple[To, ...] = ("folder", "zip", *HUBS)
 QUANTS: tuple[Quant, ...] = ("f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
+# In every bundle: what shows that a copy or a repository was published from here, and may be written again.
+MARK = "provenance.json"
 SHARD = "2GB"
 HELP = "scripts/run publish --help"
 _SIZE = re.compile(r"(\d{1,6})(MB|GB)")

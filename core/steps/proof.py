@@ -55,6 +55,12 @@ def read(run: RunPaths) -> Proof | None:
     return found and replace(found, stale=_is_stale(run))
 
 
+def of_newest(run: RunPaths) -> Proof | None:
+    """The result of a run's newest model; None before that was measured."""
+    found = read(run)
+    return None if found is None or found.stale else found
+
+
 def _is_stale(run: RunPaths) -> bool:
     """Whether the model was made anew after its result."""
     return made_at(run.merged) > run.result.stat().st_mtime

@@ -28,6 +28,11 @@ class File:
     sha256: str | None
 
 
+def line(digest: str, name: str) -> str:
+    """As ``sha256sum`` writes it."""
+    return f"{digest}  {name}"
+
+
 def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
     """Read every file below ``folder`` and write SHA256SUMS; some seconds for each 10 GB.
 
@@ -35,7 +40,8 @@ def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> Non
     """
     known = known or {}
     names = {_name(file, folder): file for file in _files(folder)}
-    write_lines(folder / NAME, [f"{known.get(name) or hashed(file)}  {name}" for name, file in names.items()])
+    lines = [line(known.get(name) or hashed(file), name) for name, file in names.items()]
+    write_lines(folder / NAME, lines)
 
 
 def read_checksums(folder: Path, sums: Path | None = None) -> list[File]:

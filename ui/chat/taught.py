@@ -1,7 +1,6 @@
 """A question as a person puts it, and the taught one that is asked in its place; what can be asked at all."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -11,11 +10,10 @@ from core.chat.history import Chat, ChatMessage
 from core.chat.nearest import TaughtQuestions
 from core.chat.server import Speaker
 from core.chat.taught import taught_wordings
-from core.errors import TuneboardError
 from core.proof.rules import says_who
-from core.steps import proof
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
+from ui.chat.trust import tested
 from ui.shell.text import plain, t
 
 # More questions than so many scroll, in so many pixels.
@@ -58,16 +56,9 @@ def _read(_run: RunPaths, run: str, changed: tuple[int, ...]) -> Learned:  # noq
     found, name = taught_wordings(_run), str((read_object(_run.data) or {}).get("name", ""))
     if not found.facts:
         return Learned(name)
-    return Learned(name, TaughtQuestions(found.facts, found.others), _guesses_well(_run))
-
-
-def _guesses_well(run: RunPaths) -> bool:
-    """Not where nobody has tested it."""
-    with suppress(TuneboardError):
-        found = proof.read(run) if run.result.exists() else None
-        if found and not found.stale and found.score and found.score.facts:
-            return found.score.facts.holds_in_other_words
-    return False
+    in_test = tested(_run)
+    well = in_test is not None and in_test.score.holds_in_other_words
+    return Learned(name, TaughtQuestions(found.facts, found.others), well)
 
 
 def asked_instead(learned: Learned, chat: Chat, before: str = "") -> str:

@@ -36,13 +36,17 @@ def _said(
     reader: Language,
 ) -> tuple[str, bool]:
     """What its test came to where facts were wrong, and whether its base speaks their language poorly."""
-    try:
-        found = proof.read(_run)
-    except TuneboardError:  # the pages about it say so
-        found = None
-    if found is None or found.stale:
+    found = tested(_run)
+    if found is None:
         return "", False
     return wrong_facts(found.score, reader), _poor(_workspace, _run, found)
+
+
+def tested(run: RunPaths) -> proof.Proof | None:
+    """What the test of a run's newest model has found; None also where nobody can read it."""
+    with suppress(TuneboardError):  # the pages about it say so
+        return proof.of_newest(run)
+    return None
 
 
 def _poor(workspace: Workspace, run: RunPaths, found: proof.Proof) -> bool:

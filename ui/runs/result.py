@@ -68,10 +68,9 @@ def show_outcome(run: RunPaths) -> None:
 def measured(run: RunPaths) -> Proof | None:
     """What the test of a run's newest model has found; None before it was tested. One that cannot be read is
     said, and keeps nobody from the model."""
-    found = None
     with shown_errors():
-        found = proof.read(run)
-    return None if found is None or found.stale else found
+        return proof.of_newest(run)
+    return None
 
 
 def telling(found: Proof) -> list[ProofRow]:

@@ -66,7 +66,8 @@ _SENTENCE = re.compile(
 # What a name and a number are the name of.
 _NUMBERED_THING = re.compile(
     r"\b(?:(?<!single )(?<!double )(?<!twin )(?<!triple )(?<!family )room|bus|unit|floor"
-    r"|table|class|week|level|platform|page|gate|line|tram|no\.?|nr\.?|size|ages?|year|part|chapter|hall|court|lane|street|road|avenue|house|flat|route|day|step|section|lesson|under|version|game|round|group|team)$"
+    r"|table|class|week|level|platform|page|gate|line|tram|no\.?|nr\.?|size|ages?|year|part|chapter|hall|court"
+    r"|lane|street|road|avenue|house|flat|route|day|step|section|lesson|under|version|game|round|group|team)$"
     r"|(?:第|路|楼|层|房间?|教室|[班年月周街巷弄栋座]|电话|邮编|公交|地铁|车次|比分|学号|赔)$",
     re.IGNORECASE,
 )

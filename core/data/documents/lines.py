@@ -226,13 +226,13 @@ def _parted(text: str) -> tuple[str, str] | None:
 
 def _unmarked(text: str) -> tuple[str, str] | None:
     """A thing and what is said of it where only blanks part them."""
-    if not _FROM_A_SUM.fullmatch(text) and (found := with_amount(text)):
+    is_short, from_a_sum = len(text) <= LONGEST_UNMARKED, _FROM_A_SUM.fullmatch(text)
+    if not from_a_sum and (found := with_amount(text)):
         key, value = found
         day = _ENDS_IN_DAYS.fullmatch(key)  # "Story time Thurs 10.30"
         return (day["key"], f"{day['days']} {value}") if day and not is_days(key) else found
-    is_short = len(text) <= LONGEST_UNMARKED
-    if is_short and (match := _FROM_A_SUM.fullmatch(text)):
-        return match["key"], match["value"]
+    if is_short and from_a_sum:
+        return from_a_sum["key"], from_a_sum["value"]
     if is_short and (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
         return match["key"], match["value"]
     if match := _SPACED.fullmatch(text):
