@@ -544,3 +544,69 @@ def test_several_prices_of_one_thing_in_a_line() -> None:
 @pytest.mark.parametrize("line", ["We take pride in our work", "Cards", "Cash", "Delivery", "Free", "取名"])
 def test_what_only_looks_like_one_of_these_is_not_asked_so(line: str) -> None:
     assert not [*plainly(line)]
+
+
+PRINTER = """小满图文打印
+黑白A4 0.3/张 双面0.5
+彩色A4 1.5 A3 3
+名片 一盒100张 35起，两天取
+照片：一寸 15元8张，二寸 15元4张，加急 +5
+早上8点到晚上9点，寒暑假早上9点开
+"""
+
+
+def test_one_thing_in_several_sizes_costs_several_prices() -> None:
+    found = said(PRINTER)
+    assert found["彩色A4多少钱？"] == "彩色A4的价格是1.5。" and found["彩色A3多少钱？"] == "彩色A3的价格是3。"
+    assert (
+        found["名片多少钱？"] == "名片的价格是一盒100张35起，两天取。"
+        and "寒暑假" in found["营业时间是什么？"]
+    )
+    assert prices_in_row("C1手动 3280   C2自动 3680") == [("C1手动", "3280"), ("C2自动", "3680")]
+    assert not prices_in_row("Roses 3 each, dozen 30") and pair("C1手动 3280   C2自动 3680") is None
+
+
+@pytest.mark.parametrize(
+    "line", ["年龄 18-70", "老学员介绍一个返200", "办公室 早8晚6", "身高 120以下", "上了车扣500"]
+)
+def test_what_nobody_buys_has_no_price(line: str) -> None:
+    """Beside prices too."""
+    found = said(f"价目表\n\n月卡 199\n季卡 499\n年卡 1580\n次卡 260\n{line}\n")
+    assert found["月卡多少钱？"] == "月卡的价格是199。"
+    assert not any("的价格是" in answer and line[:2] in answer for answer in found.values())
+
+
+PETS = """Lin's Pet Corner - prices & bits
+
+Small dog wash .... 25
+Big dogs 45 and up, depends on the coat
+nail trim 8 / with a wash it's free
+De-shedding add 10
+We open Tue to Sat 9-5:30, closed Mondays
+"""
+
+
+def test_what_is_added_to_a_price_is_no_part_of_the_name() -> None:
+    found = said(PETS)
+    assert found["How much are Big dogs?"] == "Big dogs cost 45 and up, depends on the coat."
+    assert found["How much is nail trim?"].startswith("nail trim costs 8")
+    assert found["How much is De-shedding?"] == "De-shedding: add 10"
+    assert found["What about opening hours?"].startswith("opening hours: Tue to Sat 9-5:30")
+
+
+def test_what_goes_on_behind_a_semicolon_is_of_the_same() -> None:
+    line = "团课：瑜伽 周二周四晚7点；动感单车 周三19:30；普拉提 周六上午10点"
+    assert statements(line) == [line] and len(statements("电话：1；地址：2")) == 2
+    found = said(
+        f"健身房\n\n{line}\n团课年卡会员免费，次卡会员另付 15\n春节 初一到初三 不开\n周日只开到下午6点\n"
+    )
+    assert found["团课是什么？"] == line and found["春节营业吗？"] == "春节 初一到初三 不开"
+    assert found["团课年卡会员多少钱？"] == "团课年卡会员：免费，次卡会员另付 15"
+    assert unlabelled("周日只开到下午6点") == "hours" and unlabelled("本店只开发票到3月") is None
+
+
+def test_a_price_beside_a_currency_is_one_and_no_heading() -> None:
+    text = "驾校报名\n\n周末班 +300\nVIP一对一 5800 (包接送)\n夜训 600\n科目二补考150 元/次\n体检费60自理\n"
+    found = said(text)
+    assert headings(text) == {"驾校报名"} and "5800" in found["VIP一对一多少钱？"]
+    assert unlabelled("13912345678 周老师", among_rules=True) == "phone"

@@ -43,7 +43,10 @@ _ENDS_IN_FREE = re.compile(
 _FREE_WITH_MORE = re.compile(
     r"(?P<key>[^,，、。；;\s不凭持如若]{2,8}?)(?<!可以)(?<![能也需\d])(?P<value>免费，.*)"
 )
-_OF_EACH = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
+_OF_EACH = re.compile(
+    rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}(?:\d{{1,4}}[张个只支片])?|[大中小][份杯碗盘]|\d{{1,3}}[次张节课份页])"
+    r"|(?P<key_en>[A-Za-z][A-Za-z -]+) (?P<each_en>add|plus)"
+)
 # "雨伞 修骨架3块": what is tight before a price is of the price.
 _OF_PART = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>\d*[{HAN}]+)")
 # "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
@@ -62,7 +65,7 @@ _AT_A_TIME = re.compile(
 # A thing and its price without a mark between them, and what else is said of it: "Soup $6.50 (serves two)",
 # "汽锅鸡 68元/份 要提前订".
 _NAME = r"(?P<key>[^\W\d_](?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
-_EACH = rf"(?:\s?/\s?[^\s（(]+|[每一][{HAN}]{{1,2}}(?![{HAN}]))?"
+_EACH = rf"(?:\s?/\s?[^\s（(,，]+|[每一][{HAN}]{{1,2}}(?![{HAN}]))?"
 _PRICED = re.compile(
     rf"{_NAME}(?:\s{{1,20}}|(?<=[{HAN})）]))(?P<value>(?:(?<![\w-])(?:from|ab|约|低至)\s?)?{_AMOUNTS}"
     rf"(?:\s?(?:起|以上|左右|\+|up\b))?{_EACH})"
@@ -83,7 +86,7 @@ _NUMBERED = re.compile(
 _SAYS_AMOUNT = re.compile(rf"{AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
 # What a sentence has before an amount, and no name ends in or has in it.
 _NO_NAME_ZH = re.compile(
-    r"(?:满|够|超过?|不足|不到|低于|高于|(?:^|[人共要得会就总只])花|[收付交给加减送退要需罚]|赠送|优惠|只要|仅需?|大?约|共|是|为|在|于|达|价|每满|消费|到|从)$"
+    r"(?:满|够|超过?|不足|不到|低于|高于|(?:^|[人共要得会就总只])花|[收付交给加减送退要需罚返扣抵赔]|赠送|优惠|只要|仅需?|大?约|共|是|为|在|于|达|价|每满|消费|到|从)$"
 )
 _SENTENCE_ZH = re.compile(
     r"[请勿不没须]|可以|必须|需要|禁止|最[多少晚早迟]|[至最]少|只|都|[会能应凭限]|晚于|早于|之?[前后]$"
@@ -136,7 +139,10 @@ def of_each(key: str, text: str) -> tuple[str, str]:
     """A name, and of how much or which part of it the price behind it is: "香菜 一把", "雨伞 修骨架"."""
     tight = not text[len(key) : len(key) + 1].isspace()
     found = _OF_EACH.fullmatch(key) or (_OF_PART.fullmatch(key) if tight else None)
-    return (found["key"], found["each"]) if found else (key, "")
+    if found is None:
+        return key, ""
+    named = found.groupdict()
+    return (named["key"], named["each"]) if named["key"] else (named["key_en"], f"{named['each_en']} ")
 
 
 def with_price_at_end(text: str) -> tuple[str, str] | None:

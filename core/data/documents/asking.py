@@ -157,8 +157,10 @@ class Asker:
     def price(self, key: str, value: str, line: int) -> None:
         """What something costs, or that it is free."""
         self.of_prices.add(self.heading)
-        answer = "free_answer" if FREE.fullmatch(value) else "price_answer"
-        answer = answer if re.search(r"\d", value) or answer == "free_answer" else "value_answer"  # "ask"
+        says_free = FREE.fullmatch(value.partition("，")[0])
+        # Not "ask", "免费，客人另付 15", "add 10".
+        plain = re.search(r"\d", value) and not says_free and not value.startswith(("add ", "plus "))
+        answer = "free_answer" if FREE.fullmatch(value) else "price_answer" if plain else "value_answer"
         self._ask("price", answer, line, "", key=key, value=value.rstrip(".。"))
 
     def value(self, key: str, value: str, line: int, column: str = "") -> None:

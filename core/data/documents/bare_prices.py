@@ -5,8 +5,18 @@ A number behind a name may be anything: whether it is a price is said by what st
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 
-from core.data.documents.amounts import LONGEST_UNMARKED, MOST_WORDS, PRICE, is_name, of_each, with_note
+from core.data.documents.amounts import (
+    LONGEST_UNMARKED,
+    MOST_WORDS,
+    PRICE,
+    is_name,
+    of_each,
+    states_price,
+    with_amount,
+    with_note,
+)
 from core.data.documents.days import DAY
 from core.data.documents.lines import is_label
 from core.data.documents.wordings import HAN
@@ -19,6 +29,7 @@ ABOUT_PRICES = re.compile(
 SUM = re.compile(
     r"\b(?:balance|budget|income|revenue|turnover|salary|wages?|deposit|debts?|savings|funds?|profit|loss|donations?"
     r"|fines?|total|sum|expenses?|dates?|deadline|time)\b"
+    r"|\b(?:ages?|height|weight|capacity)\b|年龄|身高|体重|人数|名额|限高"
     r"|\brent|utilities|租金|房租|月租|水电|首付|余额|结余|预算|收入|营业额|工资|薪资|薪水|押金|定金|订金|欠款|存款|利润|捐款|罚款|合计|总计|支出|日期|时间",
     re.IGNORECASE,
 )
@@ -32,11 +43,11 @@ _EACH = (
 )
 _PRICE = (
     rf"(?:(?:from|约)\s|\+)?{_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})?"
-    rf"(?:起|左右|以上|\+(?!\d)|\sup\b)?{_EACH}?(?:(?=[不看含包另限])|(?![\w{HAN}.]))"
+    rf"(?:起|左右|以上|\+(?!\d)|\s(?:and )?up\b)?{_EACH}?(?:(?=[不看含包另限自])|(?![\w{HAN}.]))"
 )
 _NOTE = (
-    rf"\s*[（(].*|\s*[,，、]\s*\S.*|\s+[-–—]\s+.*|\s+(?![{_MEASURE}])[{HAN}].*|\s+\d.*[{HAN}].*"
-    r"|[不看含包另限].*"
+    rf"\s*[（(].*|\s*[,，、]\s*\S.*|\s+[-–—/]\s+.*|\s+(?![{_MEASURE}])[{HAN}].*|\s+\d.*[{HAN}].*"
+    r"|[不看含包另限自].*"
 )
 # Several prices, each with what it is of before it: "普通10 专家30", "500g 58 1000g 110".
 _OF = rf"(?:\d+(?:g|kg|ml|cl|l|cm|克|斤|升|寸)\s|[{HAN}]{{1,4}}\s?)"
@@ -77,8 +88,15 @@ _ONE_OF_ROW = re.compile(
     rf"(?P<name>[{HAN}]{{1,8}}(?:\s[{HAN}]{{1,2}})?)\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?(?:[（(][^）)]{{1,16}}[）)])?)"
     r"(?:[\s,，、]+|$)"
 )
-# "室内 899 / 外景 1599"
-_OR = re.compile(r"\s[/／]\s")
+# What is no price behind it: "办公室 早8晚6".
+_ENDS_IN_TIME = re.compile(r"(?:早上?|晚上?|[上下中]午|凌晨|夜里)\d{0,2}$|[早晚]\d")
+# "室内 899 / 外景 1599", "C1手动 3280   C2自动 3680"; behind a comma it is of the same ("Roses 3, dozen 30").
+_OR = re.compile(r"\s[/／]\s|\s{2,}|\t+|\s*[;；]\s*")
+_PRICE_WITHIN = re.compile(rf"[{HAN}]\d")
+# "彩色A4 1.5 A3 3": one thing in several sizes.
+_ONE_SIZE = rf"[A-Z]\d{{1,2}}\s?{_NUMBER}"
+_IN_SIZES = re.compile(rf"(?P<of>[{HAN}]{{2,8}})\s?(?P<row>{_ONE_SIZE}(?:[\s,，]+{_ONE_SIZE})+)")
+_SIZE = re.compile(rf"(?P<size>[A-Z]\d{{1,2}})\s?(?P<price>{_NUMBER})(?!\d)")
 # "酒水 啤酒 8 可乐5 酸梅汤6": what the things are stands before them, or what is done ("换拉链：裤子20
 # 外套40 羽绒服60"). Of goods each has its own name.
 _GROUP = re.compile(rf"(?P<group>[{HAN}]{{1,6}})(?:[:：]\s*|\s+)(?P<row>\S.*)")
@@ -122,8 +140,8 @@ def bare_price(text: str) -> tuple[str, str] | None:
 def _has_a_price(name: str, value: str) -> bool:
     """Whether what stands before a number is a thing, no part of a sentence and no name with a number, as
     "room 288" is and "room 288/night" is not."""
-    named = _NUMBERED_THING.search(name) and not _PRICE_OF_EACH.search(value)
-    if len(name) < 2 or named or _ENDS_IN_DAY.search(name):
+    named = _NUMBERED_THING.search(name) and not _PRICE_OF_EACH.search(value) and not value.startswith("+")
+    if len(name) < 2 or named or _ENDS_IN_DAY.search(name) or _ENDS_IN_TIME.search(name):
         return False
     if re.search(f"[{HAN}]", name):
         return is_name(name, "", priced=True)
@@ -132,8 +150,12 @@ def _has_a_price(name: str, value: str) -> bool:
 
 def prices_in_row(text: str) -> list[tuple[str, str]]:
     """Several names with a number each, in one line: "早餐5 午餐12 晚餐10". Two are of one length."""
-    if len(parts := _OR.split(text)) > 1 and all(beside := [*map(bare_price, parts)]):
-        return [one for one in beside if one]
+    if in_sizes := _IN_SIZES.fullmatch(text):
+        return [(in_sizes["of"] + one["size"], one["price"]) for one in _SIZE.finditer(in_sizes["row"])]
+    parts = _OR.split(text) if not _is_of_one(text) else ()
+    beside = [one for part in parts if (one := bare_price(part) or _with_currency(part))]
+    if 1 < len(parts) == len(beside) and not any(map(_PRICE_WITHIN.search, chain(*beside))):
+        return beside
     found = [*_ONE_OF_ROW.finditer(text)]
     if not found or sum(len(one[0]) for one in found) != len(text):
         return []
@@ -141,6 +163,17 @@ def prices_in_row(text: str) -> list[tuple[str, str]]:
     things = all(len(name) == 1 or _has_a_price(name, price) for name, price in whole)
     same = len({len(name) for name, _ in whole}) == 1
     return whole if len(whole) > 1 and things and (same or len(whole) >= _LEAST_BARE) else []
+
+
+def _is_of_one(text: str) -> bool:
+    """Whether several prices in a line are of one thing: "牛肉面 大份22，小份15"."""
+    found = _NAMED.fullmatch(text)
+    return found is not None and re.fullmatch(_SEVERAL, found["value"] or "") is not None
+
+
+def _with_currency(text: str) -> tuple[str, str] | None:
+    found = with_amount(text)
+    return found if found and states_price(found[1]) else None
 
 
 def are_goods(group: str) -> bool:
@@ -197,14 +230,17 @@ def _runs(places: Sequence[int]) -> list[list[int]]:
 def _is_list(
     run: Sequence[int], found: Sequence[Pair], texts: Sequence[str], about: bool, elsewhere: int
 ) -> bool:
-    """Whether lines one below the other are a list of prices, whatever else a paragraph goes on to say."""
+    """Whether lines one below the other are a list of prices, whatever else a paragraph goes on to say; so
+    they are beside a line that names a currency."""
     values = [pair[1] for place in run if (pair := found[place])]
-    return len(run) >= _LEAST_BARE and _are_prices(values, [texts[place] for place in run], about, elsewhere)
+    around = [*texts[max(0, run[0] - 1) : run[0]], *texts[run[-1] + 1 : run[-1] + 2]]
+    told = [*[texts[place] for place in run], *filter(PRICE.search, around)]
+    return len(run) >= _LEAST_BARE and _are_prices(values, told, about, elsewhere)
 
 
 def _bare(text: str, known: Pair) -> Pair:
     """What a text says that may be a price without a currency; None where it says something else."""
-    if unsaid := _IS_UNSAID.fullmatch(text):
+    if (unsaid := _IS_UNSAID.fullmatch(text)) and not _SENTENCE.search(unsaid["name"]):
         return unsaid["name"], unsaid["value"]
     if known and re.search(r"\d(?:起|元|左右|以上)?$", known[0]) and (found := bare_price(text)):
         return found  # "Full service 95 - strip, clean"

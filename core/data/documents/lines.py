@@ -43,6 +43,10 @@ CLOSED = re.compile(
     rf"|(?:we(?:'re|’re| are) )?closed (?:on |every |all )*(?P<en>{DAYS})[!.]*",
     re.IGNORECASE,
 )
+# "办公室 早8晚6，周一不上班"
+_FROM_MORNING = re.compile(
+    rf"(?P<key>[{HAN}]{{2,8}})\s+(?P<value>早上?\s?\d{{1,2}}点?半?\s?[-–—~～到至]?\s?晚上?\s?\d{{1,2}}点?半?(?:[\s,，(（].*)?)"
+)
 _NO_TEXT = re.compile(r"\d{100}|\s{200}")
 # "第一节 语文", "周一 语文 数学": what is counted or a day, and what it is.
 _IN_ORDER = re.compile(
@@ -135,7 +139,7 @@ def statements(line: str) -> list[str]:
         return [", ".join(listed)] if keyed else listed
     found = [one for part in _STATEMENT.split(line) for one in _by_labels(part.strip())]
     pairs = [*map(stated, found)]
-    if all(pairs) or sum(map(bool, pairs)) < 2:
+    if all(pairs) or (sum(map(bool, pairs)) < 2 and not _goes_on(found, pairs)):
         return found
     whole, begun = [found[0]], bool(pairs[0])
     for one, known in zip(found[1:], pairs[1:], strict=True):
@@ -145,6 +149,11 @@ def statements(line: str) -> list[str]:
             whole[-1] += f"{' ' if whole[-1][-1].isascii() else ''}{one}"
         begun = begun or bool(known)
     return whole
+
+
+def _goes_on(parts: Sequence[str], pairs: Sequence[tuple[str, str] | None]) -> bool:
+    """Whether what has no label is of the only one that stands before it: "团课：瑜伽 周二；单车 周三"."""
+    return bool(pairs[0]) and all(one.endswith(("；", ";")) for one in parts[:-1])
 
 
 def several(line: str) -> list[str]:
@@ -217,7 +226,7 @@ def _parted(text: str) -> tuple[str, str] | None:
         return match["key"], re.sub(rf"(?<=:\d\d)\s+(?=[{HAN}])(?![至到和及])", "，", match["value"])
     if (match := _ON_DAYS.fullmatch(text)) and not is_days(match["key"]):
         return match["key"], match["value"]
-    if match := _EQUALS.fullmatch(text):
+    if match := _FROM_MORNING.fullmatch(text) or _EQUALS.fullmatch(text):
         return match["key"], match["value"]
     if match := _known_label().fullmatch(text):
         return match["zh"] or match["en"], match["of_zh"] or match["of_en"]
@@ -238,8 +247,9 @@ def _unmarked(text: str) -> tuple[str, str] | None:
     if match := _SPACED.fullmatch(text):
         key, value = match["key"], match["value"]
         is_verse = len(key) == len(value) > _LONGEST_VERSE and re.fullmatch(f"[{HAN}]+", key + value)
+        of_each = key[-1].isdigit() and value[-1].isdigit()  # "C1手动 3280   C2自动 3680"
         is_set = value[:1].islower() and len(text) > LONGEST_UNMARKED
-        if not (is_verse or is_set or key.endswith(".") or len(key.split()) > MOST_WORDS):
+        if not (is_verse or is_set or of_each or key.endswith(".") or len(key.split()) > MOST_WORDS):
             return key, with_note("", value)
     return None
 

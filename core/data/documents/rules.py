@@ -93,6 +93,11 @@ _NOT_PLAIN_ZH = re.compile(
     r"只能|才能|可能|能不能|可不可以|要不要|不能不|不得不|不得已|只可以|只需要|您|(?<!我)你"
     r"|^(?:如|若|凡|因|为|由|除|当|但|而|并|且|也|和|或|只|就)|谁|什么|怎|哪|时[^间]|[:：“”「」]"
 )
+# "春节 初一到初三 不开"
+_HOLIDAY_OFF = re.compile(
+    r"(?P<x>(?:春节|过年|国庆|五一|元旦|清明|端午|中秋|除夕|法定|寒|暑|长)(?:假期?|节|节假日)?)[^不没请]{0,12}?\s?"
+    r"(?:不开门?|不营业|休息|放假|关门|店休)"
+)
 _LEFT_OVER = re.compile(r"(?:一律|均|绝对|千万|坚决|都|请)$")
 # Left out of what an item is asked by, so that the question does not hold its answer.
 _MODAL_ZH = re.compile(r"不能|不?可以|不得|不许|不准|不要|禁止|严禁|请勿|谢绝|必须|不?需要|^请")
@@ -224,6 +229,9 @@ def yes_or_no(item: str) -> Iterator[str]:
     another language; else nothing."""
     clause, *others = _clauses(item)
     if not _is_plain(item, clause):
+        return
+    if off := _HOLIDAY_OFF.fullmatch(item.strip("。！! ")):
+        yield f"{off['x']}营业吗？"
         return
     if language_of(item) == "zh":
         yield from _asked_zh(clause)

@@ -26,7 +26,7 @@ from core.data.documents.rules import are_rules, says
 from core.data.documents.wordings import ASIDE, HAN
 
 _NO_NAME = re.compile(
-    r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b"
+    r"[。.!?！？；;，,:：|<>]|[+＋费价]\s?\d|\b(?:says?|said|asks?|asked|dear|hi|hello)\b"
     r"|^(?:please|no|never|do not|don.t)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
     re.IGNORECASE,
 )

@@ -14,6 +14,8 @@ _CALLS = re.compile(
 _PHONE = re.compile(
     r"电话|手机|微信|联系|[打拨]|\b(?:tel|phone|call|ring|text|mobile|whatsapp)\b", re.IGNORECASE
 )
+# "13912345678 周老师"
+_OF_SOMEBODY = re.compile(rf"1[3-9]\d{{9}}\s?[（(]?[{HAN}]{{1,4}}[）)]?|[{HAN}]{{1,4}}\s?1[3-9]\d{{9}}")
 _WIFI = re.compile(
     r"(?:(?:our|the|free|shop|guest|店里|本店|免费) ?)?(?:wi-?fi|wlan|无线(?:网络?)?)(?![a-z]).{0,40}"
     r"(?:密码|\b(?:password|passcode|pass|pw|key)\b).+"
@@ -33,15 +35,17 @@ _ADDRESS = re.compile(
 _TIMES_ZH = (
     r"(?:上班|每天|平时|全年)?\s?(?:早上?|上午)?\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)\s?[-–—~～到至]+\s?"
     r"(?:晚上?|下午|夜里|凌晨|次日)?\s?\d{1,2}(?:[:：]\d{2}|[点时]半?)"
+    r"|早上?\s?\d{1,2}[点时]?半?\s?[-–—~～到至]?\s?晚上?\s?\d{1,2}[点时]?半?"
 )
 _TIMES_EN = (
     r"\d{1,2}(?:[:.]\d{2})?\s?(?:am|a\.m\.)\s?(?:-|–|—|to|till|until)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:pm|p\.m\.)"
 )
 _DAYS_BESIDE = (
-    rf"(?:{DAYS}|每天|全年|无休|节假日|春节|过年|除|中午|午休|closed|except|daily|every day|all week).*"
+    rf"(?:{DAYS}|每天|全年|无休|节假日|[寒暑]+假|[夏冬][天季]|周末|春节|过年|除|中午|午休"
+    r"|closed|except|daily|every day|all week).*"
 )
 _OPENS = re.compile(
-    r"\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d"
+    rf"(?:{DAYS}|节假日|[寒暑]+假|春节)?只?开[到至].*\d.*|\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d"
     r"|(?:^|\b(?:we|we're|we are|shop|store|office|studio|salon|café|cafe|kitchen|bar) (?:is |are )?)open\b"
     r".*\d"
     rf"|^(?:{_TIMES_ZH}|{_TIMES_EN})(?:[\s,，。;；（(]+{_DAYS_BESIDE})?$",
@@ -52,7 +56,7 @@ _OPENS = re.compile(
 def unlabelled(line: str, among_rules: bool = False) -> Unlabelled | None:
     """What a line says though no label says it; None where that is something else. ``among_rules``: digits
     alone are no telephone number there, and when something is open may be a rule."""
-    if _CALLS.search(line) and (not among_rules or _PHONE.search(line)):
+    if _CALLS.search(line) and (not among_rules or _PHONE.search(line) or _OF_SOMEBODY.fullmatch(line)):
         return "phone"
     if _WIFI.fullmatch(line):
         return "wifi"
