@@ -605,6 +605,27 @@ def test_what_goes_on_behind_a_semicolon_is_of_the_same() -> None:
     assert unlabelled("周日只开到下午6点") == "hours" and unlabelled("本店只开发票到3月") is None
 
 
+@pytest.mark.parametrize(
+    ("line", "asks"),
+    [
+        ("100张以上 8折", "100张以上有优惠吗？"),
+        ("训练场在 西环路 加油站后面；科三在 东郊考场", "训练场在哪里？"),
+        ("发票能开，要多等一天", "能开发票吗？"),
+        ("停车场在 楼后面", "停车场在哪里？"),
+    ],
+)
+def test_what_is_said_behind_a_blank_is_asked_for(line: str, asks: str) -> None:
+    assert asks in plainly(line)
+
+
+def test_a_place_beside_another_is_where_it_is() -> None:
+    assert {unlabelled(one) for one in ("学校西门对面，门牌 12-3", "银行隔壁", "小学对面，近地铁站")} == {
+        "address"
+    }
+    assert {unlabelled(one) for one in ("厕所在隔壁", "柜台旁边，自己拿", "客人坐旁边", "请走楼下")} == {None}
+    assert pair("退卡 扣掉已用的，剩下的7天内退") == ("退卡", "扣掉已用的，剩下的7天内退")
+
+
 def test_a_price_beside_a_currency_is_one_and_no_heading() -> None:
     text = "驾校报名\n\n周末班 +300\nVIP一对一 5800 (包接送)\n夜训 600\n科目二补考150 元/次\n体检费60自理\n"
     found = said(text)

@@ -78,7 +78,7 @@ _CALLS_OUT = re.compile(
 )
 # Labels beside those of the topics.
 _MORE_ZH, _MORE_EN = (
-    r"传真|邮编|公众号|抖音号?|小红书|店名|人均|wi-?fi\s?密码|qq号?|店长|经理|房东|院长|园长|校长|班主任|值班",
+    r"退[卡费款货课换]|请假|约[课车]|改期|补考|传真|邮编|公众号|抖音号?|小红书|店名|人均|wi-?fi\s?密码|qq号?|店长|经理|房东|院长|园长|校长|班主任|值班",
     "fax|whatsapp|instagram|zip code",
 )
 # A statement ends here, and so does one before Chinese that goes on without a blank.

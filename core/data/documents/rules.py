@@ -76,7 +76,7 @@ _WHEN = (
     r"(?:\d{1,2}月(?:\d{1,2}[日号])?"
     r"|(?:上午|下午|晚上|早上|中午|周[一二三四五六日天])?\d{1,2}(?:[:：]\d{2}|点半?))"
 )
-_WHERE = r"[^不没请]{1,10}[层楼门边侧面口厅院里内旁角处号]"
+_WHERE = r"[^不没请]{1,12}[层楼门边侧面口厅院里内旁角处号路街道场]"
 _BEGINS = r"(?:开|结束|截止|报名|上课|下课|放学|退房|入住|发车|集合|出发)"
 _TOLD_ZH = (
     (r"(?P<x>[^不没凭]{2,6}(?<![任文仅单]))凭[^不没]{1,10}", "{x}要带什么？"),
@@ -86,6 +86,11 @@ _TOLD_ZH = (
     (r"(?P<x>[^\d]{1,5}[日节])(?:每|是|在|逢).{0,4}\d{1,2}[号日].{0,4}", "{x}是哪天？"),
     (r"(?P<x>取[^不没凭带]{1,5})带[^不没]{1,10}", "{x}要带什么？"),
     (r"(?P<x>[^不没凭\d]{2,8}?)(?:半价|打?(?:\d{1,2}|[一二三四五六七八九])折)", "{x}有优惠吗？"),
+    (
+        r"(?P<x>(?:满|一次)?\d+[张个件份本人元块位次节][以之]?上?)(?:半价|打?(?:\d{1,2}|[一二三四五六七八九])折)",
+        "{x}有优惠吗？",
+    ),
+    (r"(?P<x>(?:专用|普通)?发票|收据|小票)(?P<y>[能可]开)", "{y}{x}吗？"),
     (r"(?P<x>[^\d]{0,6}(?:充值?|买|存|满)\d+[元块]?)(?P<y>[送减返])\d.{0,8}", "{x}{y}多少？"),
 )
 # Where a part of a word, a doubled negation or a condition would be taken for one of these.
@@ -98,6 +103,7 @@ _HOLIDAY_OFF = re.compile(
     r"(?P<x>(?:春节|过年|国庆|五一|元旦|清明|端午|中秋|除夕|法定|寒|暑|长)(?:假期?|节|节假日)?)[^不没请]{0,12}?\s?"
     r"(?:不开门?|不营业|休息|放假|关门|店休)"
 )
+_PARTED = re.compile(r"(?<=[\u4e00-\u9fff]在)\s+(?=[\u4e00-\u9fff])|(?<=[以之]上)\s+(?=打?\d{1,2}折|半价)")
 _LEFT_OVER = re.compile(r"(?:一律|均|绝对|千万|坚决|都|请)$")
 # Left out of what an item is asked by, so that the question does not hold its answer.
 _MODAL_ZH = re.compile(r"不能|不?可以|不得|不许|不准|不要|禁止|严禁|请勿|谢绝|必须|不?需要|^请")
@@ -219,7 +225,8 @@ def plainly(item: str) -> Iterator[str]:
 
 def what_is_told(item: str) -> Iterator[str]:
     """What a statement in Chinese is the answer to, where that is plain: "取衣要带什么？" to "取衣凭小票"."""
-    clause = _clauses(item)[0]
+    # Where something is may stand behind a blank, and so may by how much it is less.
+    clause = _clauses(_PARTED.sub("", item))[0]
     if _is_plain(item, clause):
         yield from _asked_zh(clause, _TOLD_ZH)
 

@@ -29,6 +29,9 @@ _STREET = (
 _ADDRESS = re.compile(
     rf"(?:(?:Unit|Shop|Suite|Flat|No\.?) ?\w{{1,5}},? )?\d{{1,5}}[a-zA-Z]? (?:[A-Z][\w'’.-]* ){{1,4}}"
     rf"(?:{_STREET})\b.*"
+    # "学校西门对面，门牌 12-3": of what is named by nothing else.
+    r"|(?!.*[在有请的把到放坐走])"
+    rf"[{HAN}]{{2,14}}(?:[正斜]?对面|隔壁|旁边|楼下)(?:[\s,，]*(?:门牌|[靠临]?近|\d).*)?"
     rf"|[{HAN}]{{2,24}}(?:路|街|大道|巷|弄|胡同)[{HAN}]{{0,4}}\d{{1,5}}(?:-\d{{1,4}})?[号弄栋幢].*"
 )
 # Times alone, with what is said of days beside them: behind any other word they are of that.
