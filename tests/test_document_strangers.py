@@ -631,3 +631,34 @@ def test_a_price_beside_a_currency_is_one_and_no_heading() -> None:
     found = said(text)
     assert headings(text) == {"驾校报名"} and "5800" in found["VIP一对一多少钱？"]
     assert unlabelled("13912345678 周老师", among_rules=True) == "phone"
+
+
+def test_the_same_is_said_of_two_labels() -> None:
+    assert statements("老板 林小满   电话/微信 13786520419") == [
+        "老板 林小满",
+        "电话：13786520419",
+        "微信：13786520419",
+    ]
+    found = said("宠物店\n\n电话/微信 13786520419\n地址：青石路 88 号\n")
+    assert found["电话是多少？"] == "电话：13786520419" and found["微信是多少？"] == "微信：13786520419"
+    assert statements("时间/地点 周五 教室") == ["时间/地点 周五 教室"]
+
+
+def test_kinds_with_a_price_each_are_of_one_thing() -> None:
+    found = said(
+        "宠物店\n\n驱虫药 体外 38元一支，  体内25\n猫砂 豆腐砂 22元一袋 5袋100\n洗澡 小狗（10斤以下）45元\n"
+    )
+    assert found["驱虫药多少钱？"] == "驱虫药的价格是体外 38元一支，体内25。"
+    assert "猫砂 豆腐砂多少钱？" in found and "洗澡 小狗（10斤以下）多少钱？" in found
+
+
+@pytest.mark.parametrize(
+    ("line", "asks"),
+    [
+        ("没打疫苗的不能洗澡也不能寄养", "没打疫苗的能洗澡吗？"),
+        ("没预约的不可以进", "没预约的能进吗？"),
+        ("会员卡 充500送80", "会员卡充500送多少？"),
+    ],
+)
+def test_who_may_not_and_what_is_given_on_top(line: str, asks: str) -> None:
+    assert asks in plainly(line)

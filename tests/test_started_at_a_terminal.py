@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.cli import requests
 from core.errors import InvalidName, StepStopped
 from core.jobs.ending import Ending, Reason
 from core.jobs.failure import why_failed
@@ -17,7 +18,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.process import identify
 from core.jobs.status import State, read_status
-from core.pace import Cost
+from core.pace import Cost, Progress
 from core.pipeline import chain, chain_stages
 from core.pipeline.tune_request import TuneRequest
 from core.run_list import list_runs
@@ -208,6 +209,27 @@ def test_the_time_left_counts_down_between_two_lines_of_the_log(
             shown.append(round(chain_stages.read_progress(workspace, run).seconds))
         end_job_at(run, "convert", began + 185, began + 199)  # or this very process is stopped as its tool
     assert shown[:7] == [60, 58, 56, 54, 52, 50, 48] and all(45 <= seconds <= 50 for seconds in shown[7:])
+
+
+def test_the_log_of_a_chain_that_a_page_began_says_what_the_pages_say(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It once said four minutes where the page said thirteen."""
+    run = make_run(workspace)
+
+    def tuned(_: Workspace, __: TuneRequest, shown: Progress, there: RunPaths | None) -> dict[str, str]:
+        assert there
+        shown.stage("train")
+        return {}
+
+    monkeypatch.setattr("core.pipeline.tune.tune", tuned)
+    monkeypatch.setattr(chain_stages, "time_left", lambda *_: (0.07, 780.0))
+    job = run.job(CHAIN)
+    job.mkdir(parents=True, exist_ok=True)
+    spec = call_job(job, "tune", workspace.root, TuneRequest(NAME), run.id)
+    write_json(JobPaths(job).request, spec.request)
+    requests.perform(job)
+    assert "[  7%] Training  about 13 minutes left" in capsys.readouterr().err
 
 
 def end_job_at(run: RunPaths, step: str, began: float, ended: float) -> None:

@@ -93,7 +93,16 @@ class _Tune(Task):
 
 
 def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
-    return tune.tune(workspace, request, shown, workspace.run(run) if run else None)
+    there = workspace.run(run) if run else None
+    if there:
+        _tell_as_the_pages(workspace, there, shown)
+    return tune.tune(workspace, request, shown, there)
+
+
+def _tell_as_the_pages(workspace: Workspace, run: RunPaths, shown: Progress) -> None:
+    """How far a chain is and how long it still takes, as everybody else says it."""
+    if isinstance(shown, ShownProgress):
+        shown.told = lambda: chain_stages.time_left(workspace, run)
 
 
 def _costs(workspace: Workspace, request: TuneRequest) -> Mapping[str, Cost]:
@@ -115,8 +124,7 @@ def tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progr
             shown.say("tune.run", run=paths.id)
             job.enter_context(can_go_on(workspace, "tune --run", paths.id))
             job.enter_context(chain.in_this_process(workspace, paths, wanted))
-            if isinstance(shown, ShownProgress):  # what the pages say
-                shown.told = lambda: chain_stages.time_left(workspace, paths)
+            _tell_as_the_pages(workspace, paths, shown)
 
         return tune.tune(workspace, wanted, shown, there, begun)
 

@@ -47,6 +47,7 @@ _OF_EACH = re.compile(
     rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}(?:\d{{1,4}}[张个只支片])?|[大中小][份杯碗盘]|\d{{1,3}}[次张节课份页])"
     r"|(?P<key_en>[A-Za-z][A-Za-z -]+) (?P<each_en>add|plus)"
 )
+_KIND = re.compile(rf"(?P<key>[{HAN}]{{2,10}})\s+(?P<kind>[{HAN}]{{1,4}})")
 # "雨伞 修骨架3块": what is tight before a price is of the price.
 _OF_PART = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>\d*[{HAN}]+)")
 # "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
@@ -125,7 +126,7 @@ def with_amount(text: str) -> tuple[str, str] | None:
     """A thing and its price, time, date, size or telephone number, with only blanks between them, and what
     else is said of it."""
     if (match := _PRICED.fullmatch(text)) and is_name(match["key"], text, priced=True):
-        key, each = of_each(match["key"], text)
+        key, each = _of_kind(match["key"], match["note"] or "") or of_each(match["key"], text)
         return key, each + with_note(match["value"], match["note"])
     if (match := _NUMBERED.fullmatch(text)) and is_name(match["key"], text, priced=False):
         value = match["value"] or match["amount"] or match["phone"]
@@ -143,6 +144,14 @@ def of_each(key: str, text: str) -> tuple[str, str]:
         return key, ""
     named = found.groupdict()
     return (named["key"], named["each"]) if named["key"] else (named["key_en"], f"{named['each_en']} ")
+
+
+def _of_kind(key: str, note: str) -> tuple[str, str] | None:
+    """A name, and of which kind of it the price behind is, where another kind's follows: "驱虫药 体外 38元，
+    体内25"."""
+    found = _KIND.fullmatch(key)
+    other = found and re.match(rf"\s*[,，/]?\s*[{HAN}]{{{len(found['kind'])}}}\s?\d", note)
+    return (found["key"], f"{found['kind']} ") if found and other else None
 
 
 def with_price_at_end(text: str) -> tuple[str, str] | None:

@@ -136,8 +136,9 @@ def statements(line: str) -> list[str]:
     listed = [one.strip() for one in _LISTED.split(line)]
     if len(listed) > 1 and all(map(stated, listed)):
         keyed = any(_KEY.match(one) for one in listed[1:])
-        return [", ".join(listed)] if keyed else listed
-    found = [one for part in _STATEMENT.split(line) for one in _by_labels(part.strip())]
+        return [", ".join(listed)] if keyed else [each for one in listed for each in _of_both(one)]
+    parts = (one for part in _STATEMENT.split(line) for one in _by_labels(part.strip()))
+    found = [each for one in parts for each in _of_both(one)]
     pairs = [*map(stated, found)]
     if all(pairs) or (sum(map(bool, pairs)) < 2 and not _goes_on(found, pairs)):
         return found
@@ -149,6 +150,12 @@ def statements(line: str) -> list[str]:
             whole[-1] += f"{' ' if whole[-1][-1].isascii() else ''}{one}"
         begun = begun or bool(known)
     return whole
+
+
+def _of_both(part: str) -> list[str]:
+    """What is said of two labels at once, of each: "电话/微信 13800001111"."""
+    found = _two_labels().fullmatch(part)
+    return [f"{found[name]}：{found['value']}" for name in ("one", "other")] if found else [part]
 
 
 def _goes_on(parts: Sequence[str], pairs: Sequence[tuple[str, str] | None]) -> bool:
@@ -261,6 +268,13 @@ def _known_label() -> re.Pattern[str]:
     zh = rf"(?:{zh}|[{HAN}]{{2,4}}(?:时间|地点|方式|对象|要求|人数|日期))"
     found = rf"(?P<zh>{zh}){_VALUE_ZH}(?P<of_zh>\S.*)|(?P<en>{en}){_VALUE_EN}(?P<of_en>\S.*)"
     return re.compile(found, re.IGNORECASE)
+
+
+@cache
+def _two_labels() -> re.Pattern[str]:
+    zh = _labels()[0]
+    marks = r"(?:\s*[:：]\s*|\s+)"
+    return re.compile(rf"(?P<one>{zh})\s?[/／、和&]\s?(?P<other>{zh}){marks}(?P<value>\S.*)", re.IGNORECASE)
 
 
 @cache
