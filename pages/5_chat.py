@@ -8,7 +8,7 @@ from core.chat import server as chat_server
 from core.chat.history import ChatMessage
 from core.recipe.thinking import ONE_WAY
 from ui.chat import taught
-from ui.chat.again import VARIED, offer_again
+from ui.chat.again import VARIED, answers_a_press, offer_again
 from ui.chat.answer import answer, show_failure, wait_for_last
 from ui.chat.begin import pressed_question
 from ui.chat.keeping import show_what_waits, waiting
@@ -40,7 +40,7 @@ def chat_page(here: Here) -> None:
     question = st.chat_input(
         spoken("page.chat.ask", model=bar.name) if bar.ready else t(ask_off(bar)),
         key="question",
-        disabled=not bar.ready,
+        disabled=not bar.ready or answers_a_press(),
         submit_mode="disable",
         max_chars=LONGEST_QUESTION,
     )

@@ -45,6 +45,7 @@ from tests.runs import end_job, make_run
 from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
+from ui.chat import again
 from ui.chat.keeping import keep_if_possible
 from ui.chat.sidebar import OPEN, _shorten
 
@@ -304,6 +305,7 @@ def test_what_may_be_one_of_several_is_asked_back_before_anything_is_made_up(wor
     sent = asked_of_the_model(workspace)[-1]["messages"]
     assert [one["role"] for one in sent] == ["user", "assistant"] * 2 + ["user"], "without what got no answer"
     assert sent[-1]["content"] == "capital of France" and not page.exception
+    assert "the next question came before it was said which one was meant" in words(page)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +324,18 @@ def test_a_model_that_holds_its_facts_in_other_words_answers_at_once(
     assert said(workspace)[1:] == ([] if is_asked_back else [("assistant", f"You said: {LOST}")])
     page.button(key="meant How much is soup?").click().run()
     assert said(workspace)[-1] == ("assistant", "You said: How much is soup?") and not page.exception
+
+
+@pytest.mark.parametrize(
+    ("pressed", "waits"),
+    [({"meant Tea?": True}, True), ({"again": True}, True), ({"begin Who?": False, "question": "x"}, False)],
+)
+def test_the_box_waits_while_a_press_is_answered(
+    pressed: dict[str, object], waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next question broke an answer off that was asked for by a press."""
+    monkeypatch.setattr(again.st, "session_state", pressed)
+    assert again.answers_a_press() is waits
 
 
 def meant_buttons(page: AppTest) -> list[str]:

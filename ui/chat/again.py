@@ -10,6 +10,20 @@ from ui.shell.text import t
 VARIED = 0.7
 
 
+# By their keys: what is pressed to be answered.
+ASKS, WAYS = ("meant ", "can ask ", "begin "), ("again", "varied", "continue")
+
+
+def answers_a_press() -> bool:
+    """Whether a press is answered now. The box waits for that, as it does for what was typed: the next
+    question would break the answer off."""
+    return any(
+        st.session_state[key] is True
+        for key in map(str, st.session_state)
+        if key in WAYS or key.startswith(ASKS)
+    )
+
+
 def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str, learned: Learned) -> str:
     """How the last question shall be answered: "again" for the first time or once more, "varied" where that
     would bring the same, "continue" where its answer was cut; empty for not at all."""

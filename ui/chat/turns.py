@@ -19,8 +19,10 @@ def show_chat(
     if not chat.messages:
         st.caption(begin_with(bar, run))
     before = ["", *(message.content for message in chat.messages)]
-    for message, question in zip(chat.messages[:-1], before, strict=False):
+    for at, (message, question) in enumerate(zip(chat.messages[:-1], before, strict=False)):
         show(message, taught.how_asked(message, question, learned))
+        if message.role == chat.messages[at + 1].role == "user":
+            st.caption(t("page.chat.unanswered"))
     last = st.empty()
     if chat.messages:
         with last.container():

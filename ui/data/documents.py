@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from core.data.documents.rows import read_rows_of
 from core.data.upload import Upload, file_of, find_upload, keep_document
 from core.workspace.paths import Workspace
 from ui.data.file import way_back
-from ui.data.newest import take_newest
+from ui.data.newest import FROM_START, take_newest
 from ui.data.own import show_unused
 from ui.data.questions import edit_questions
 from ui.data.removing import removable, when_emptied
@@ -84,14 +85,18 @@ def show_facts(workspace: Workspace, found: DocumentRows, path: Path, name: str,
     kept = find_upload(workspace, path.stem)
     if kept and kept.parent:
         offer_original(workspace, kept)
-    if changed := edit_questions(workspace, found, kept, both):
-        take_document(workspace, changed)
-        st.rerun()
+    edit_questions(workspace, found, kept, both, partial(_take_changed, workspace, path))
     if found.unused:
         show_unused(len(found.unused), [asdict(one) for one in found.unused])
     elif kept is None or not kept.parent:
         st.caption(t("page.data.documents.all_used"))
     st.caption(t("page.data.documents.drafts"))
+
+
+def _take_changed(workspace: Workspace, before: Path, changed: Upload) -> None:
+    """The page is about what was changed, if it still is about the document ``before`` it."""
+    if st.session_state.get(KEPT, (None, ""))[0] == before:
+        take_document(workspace, changed)
 
 
 def offer_original(workspace: Workspace, kept: Upload) -> None:
@@ -127,3 +132,5 @@ def _edit(workspace: Workspace, given: Mapping[str, str], name: str) -> None:
         take_document(workspace, kept)
         st.session_state[SOURCE], st.session_state[OTHER] = "documents", True
         st.session_state[NAME] = name
+        st.session_state.pop(FROM_START, None)
+        st.toast(t("page.data.questions.opened"), icon=":material/arrow_downward:", duration="long")

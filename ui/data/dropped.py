@@ -16,10 +16,21 @@ from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
 from ui.data.file import UPLOAD
-from ui.data.form import FROM_START, REFUSED, refused_there, show_refused
-from ui.data.newest import AS_DOCUMENT, AS_TEXT, KEPT, SINCE, read_as_key, reading_of, say_newest, say_reading
+from ui.data.form import REFUSED, refused_there, show_refused
+from ui.data.newest import (
+    AS_DOCUMENT,
+    AS_TEXT,
+    FROM_START,
+    KEPT,
+    SINCE,
+    read_as_key,
+    reading_of,
+    say_newest,
+    say_reading,
+)
 from ui.data.removing import removable
 from ui.data.spoken import language_of_rows
+from ui.data.unsaved import keep_changes
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import spoken, t, together
 
@@ -61,6 +72,7 @@ def dropped_file(workspace: Workspace) -> Dropped:
     # Of any kind: why one cannot be read is said here, in the page's language and with what to do.
     st.file_uploader(t("page.start.data"), key=KEY, on_change=_take, args=(workspace,))
     show_refused(KEY, chosen=True)
+    keep_changes()
     kept: Upload | None = st.session_state.get(KEPT)
     return _told(workspace, kept) if kept else Dropped()
 

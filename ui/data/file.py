@@ -3,6 +3,7 @@
 import html
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -191,6 +192,12 @@ def take_upload(kept: Upload) -> None:
     take_newest(kept, document=False)
 
 
+def take_changed(parent: Upload, changed: Upload) -> None:
+    """The page is about what was changed in ``parent``, if it still is about that."""
+    if st.session_state.get(UPLOAD) == parent:
+        take_upload(changed)
+
+
 def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload) -> None:
     """The check, its progress and its findings. A file is checked as soon as it is there: a small one at
     once, a larger one by a job, a very large one when a person asks for it."""
@@ -207,7 +214,8 @@ def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, ke
         report = check.read(workspace, request)
         if report is None:
             offer_check(workspace, request)
-        chosen = show_findings(workspace, request, opened, kept, report) if report else None
+        take = partial(take_changed, kept)
+        chosen = show_findings(workspace, request, opened, kept, report, take) if report else None
         if chosen:
             choose_version(chosen)
 

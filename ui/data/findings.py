@@ -1,6 +1,6 @@
 """What a check found: its numbers, everything fixed at once, and each problem with the row it is in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import streamlit as st
@@ -26,9 +26,15 @@ EXAMPLES, ROW_HEIGHT = 3, 56
 
 
 def show_findings(
-    workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload, report: Report
+    workspace: Workspace,
+    request: CheckRequest,
+    opened: Opened,
+    kept: Upload,
+    report: Report,
+    take: Callable[[Upload], object],
 ) -> Upload | None:
-    """The report; a new version of the file when its problems were fixed, or its rows changed by hand."""
+    """The report; a new version of the file when its problems were fixed. One whose rows were changed by hand
+    is to be ``take``n."""
     show_numbers(report)
     if report.rows > LOOKED:  # of fewer it was said where one chooses what is left out
         show_unused(unused(report.unread), report.rows)
@@ -39,7 +45,8 @@ def show_findings(
         st.warning(cut, icon=":material/content_cut:")
     if not report.findings.listed:
         st.success(t("check.none"), icon=":material/check:")
-        return edit_rows(workspace, opened, kept, report)
+        edit_rows(workspace, opened, kept, report, take)
+        return None
     if report.usable == report.rows and not any(KINDS[one.code].fixes for one in report.findings.listed):
         st.success(t("page.data.fine"), icon=":material/check:")
     made = repair(workspace, request, opened, kept, report)
@@ -52,7 +59,8 @@ def show_findings(
     if panel.open:
         with panel:
             show_problems(opened, kept, report)
-    return edit_rows(workspace, opened, kept, report) or made
+    edit_rows(workspace, opened, kept, report, take)
+    return made
 
 
 def show_numbers(report: Report) -> None:

@@ -17,12 +17,15 @@ from core.pipeline.tune_request import TuneRequest
 from core.steps.data import about_data
 from core.workspace.data_paths import inbox, inbox_files
 from core.workspace.paths import RunPaths, Workspace
+from ui.data.documents import KEPT as DOCUMENT
 from ui.data.documents import NAME, SOURCE, choose_document
 from ui.data.file import UPLOAD, data_file, take_upload
 from ui.data.made import made_data
+from ui.data.newest import FROM_START
 from ui.data.parity import choose_template
 from ui.data.removing import removable, when_emptied
 from ui.data.spoken import language_of_file, wanted_of
+from ui.data.unsaved import keep_changes
 from ui.models.choose import choose_model, warn_of_model
 from ui.shell.frame import go_to, link_to, run_labels, shown_errors
 from ui.shell.text import Markdown, plain, t, told_again
@@ -31,8 +34,6 @@ SOURCES = ("identity", "documents", "upload", "made", "earlier")
 LANGUAGE = "data_language"
 # Whose assistant it is is taught alone, or beside a document, in the languages that are chosen.
 WITH_IDENTITY = ("identity", "documents")
-# In the session: whoever is here came from the start page's card to look at a file.
-FROM_START = "data_from_start"
 # The base model that was chosen, by its key.
 MODEL = "data_model"
 EARLIER_RUNS = 50
@@ -73,6 +74,8 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
             )
     if not _pressed():
         return None
+    if keep_changes():
+        file = _changed(workspace, source, file)
     if source != "identity" and file is None:
         if source != "upload" or REFUSED not in st.session_state:  # else it is said what is wrong with it
             st.warning(t("page.data.need_file"))
@@ -90,6 +93,14 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         leave_out_broken=leave_out,
         document=document,
     )
+
+
+def _changed(workspace: Workspace, source: str, file: Path | None) -> Path | None:
+    """The file that is taught after what was changed in its table was kept."""
+    if source == "documents":
+        kept: tuple[Path, str] = st.session_state[DOCUMENT]
+        return kept[0]
+    return file_of(workspace, st.session_state[UPLOAD]) if source == "upload" else file
 
 
 def _pressed() -> bool:

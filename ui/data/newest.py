@@ -14,6 +14,8 @@ from ui.shell.text import moment, spoken, t
 
 # In the session: the card's file; and when a newer one was chosen on the Data page.
 KEPT, SINCE = "wish_upload", "wish_newer_since"
+# In the session: the Data page was opened to look at the card's file.
+FROM_START = "data_from_start"
 # How a text is read: of its facts questions are made, or its paragraphs are learned as they stand.
 AS_DOCUMENT, AS_TEXT = "document", "text"
 

@@ -1,6 +1,6 @@
 """The table of a document's questions and answers: what to look at is marked, and all can be changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,6 +10,7 @@ from core.data.documents.facts import DocumentRows, Fact
 from core.data.upload import Upload, keep_edited
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
+from ui.data.unsaved import changed, keep_changes, keep_what_was_left
 from ui.shell.text import t
 
 MARK = "⚠️ "
@@ -20,19 +21,26 @@ ROW_HEIGHT, MOST_HEIGHT = 35, 560
 
 
 def edit_questions(
-    workspace: Workspace, found: DocumentRows, kept: Upload | None, both: bool
-) -> Upload | None:
-    """The table; once what was changed in it is saved, the version of the document that says so. ``kept``:
-    the document as it is now, None where nobody knows any more what it was, and nothing can be saved."""
+    workspace: Workspace,
+    found: DocumentRows,
+    kept: Upload | None,
+    both: bool,
+    take: Callable[[Upload], object],
+) -> None:
+    """The table; once what was changed in it is saved, or left, the version of the document that says so is
+    to be ``take``n. ``kept``: the document as it is now, None where nobody knows any more what it was, and
+    nothing can be saved."""
     rows, tested = as_rows(found), _tested(found, both)
     marked = sum(bool(row[WHY]) for row in rows)
     shown = [
         {**row, WHY: f"{MARK}{row[WHY]}" if row[WHY] else "", "tested": tested[row["fact"]]} for row in rows
     ]
-    count = sum(map(bool, tested))
+    count, key = sum(map(bool, tested)), f"document_facts {kept.digest if kept else len(shown)} {both}"
+    keep_what_was_left(key)
     st.caption(t("page.data.questions.what"))
     if marked:
         st.caption(t("page.data.questions.marked", mark=MARK.strip(), count=marked))
+    above = st.container()
     after: Sequence[Mapping[str, Any]] = st.data_editor(
         shown,
         hide_index=True,
@@ -41,30 +49,34 @@ def edit_questions(
         column_order=COLUMNS if marked else COLUMNS[1:],
         column_config=_columns(),
         height=min(MOST_HEIGHT, ROW_HEIGHT * (len(shown) + 2)),
-        key=f"document_facts {kept.digest if kept else len(shown)} {both}",
+        key=key,
     )
     st.caption(t("page.data.documents.tested.what", count=count, of=len(tested)))
     now = [row for row in map(row_of, after) if row.question or row.answer or row.fact is not None]
     if kept is None or now == [*map(row_of, shown)]:
-        return None
-    return _save(workspace, found, kept, now)
+        changed(None)
+        return
+    with above:
+        offer_save(
+            problems(now),
+            lambda: take(keep_edited(workspace, kept, edited(found, now))),
+            "document_save",
+            "page.data.questions.unsaved",
+        )
 
 
-def _save(workspace: Workspace, found: DocumentRows, kept: Upload, now: Sequence[EditedRow]) -> Upload | None:
-    if save_button(problems(now), "document_save", "page.data.questions.unsaved"):
-        return keep_edited(workspace, kept, edited(found, now))
-    return None
-
-
-def save_button(wrong: Sequence[RowProblem], key: str, unsaved: str) -> bool:
-    """One button, which is off as long as anything is ``wrong``; all of that is said at once. ``unsaved``:
-    the key of what is said until it is pressed."""
+def offer_save(wrong: Sequence[RowProblem], keep: Callable[[], object], key: str, unsaved: str) -> None:
+    """One button, which is off as long as anything is ``wrong``; all of that is said at once. What is right
+    is kept by ``keep`` once it is pressed, and also where the table is left. ``unsaved``: the key of what is
+    said until then."""
+    changed(None if wrong else keep)
     if wrong:
         st.error("  \n".join(one.text() for one in wrong), icon=":material/error:")
     label = t("page.data.questions.save")
-    pressed = st.button(label, type="primary", icon=":material/save:", disabled=bool(wrong), key=key)
+    if st.button(label, type="primary", icon=":material/save:", disabled=bool(wrong), key=key):
+        keep_changes()
+        st.rerun()
     st.caption(t(unsaved))
-    return pressed
 
 
 def row_of(row: Mapping[str, Any]) -> EditedRow:

@@ -1,7 +1,7 @@
 """A file's questions and answers in a table where they are changed; what a check found is marked in it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,28 +13,34 @@ from core.data.documents.edited import EditedRow, problems
 from core.data.opening import Opened, Row
 from core.data.upload import EDITED_BY_HAND, Upload, keep_version
 from core.workspace.paths import Workspace
-from ui.data.questions import MARK, MOST_HEIGHT, ROW_HEIGHT, WHY, row_of, save_button
+from ui.data.questions import MARK, MOST_HEIGHT, ROW_HEIGHT, WHY, offer_save, row_of
+from ui.data.unsaved import changed, keep_what_was_left
 from ui.shell.text import t
 
 # A browser takes no longer table, and nobody reads one.
 MOST_ROWS = 2000
 
 
-def edit_rows(workspace: Workspace, opened: Opened, kept: Upload, report: Report) -> Upload | None:
-    """The table, folded, of a file that is no longer than that; a new version of it once what was changed is
-    saved. Rows of several turns, and what is no question, stay as they are."""
+def edit_rows(
+    workspace: Workspace, opened: Opened, kept: Upload, report: Report, take: Callable[[Upload], object]
+) -> None:
+    """The table, folded, of a file that is no longer than that; once what was changed is saved, or left, the
+    new version of it is to be ``take``n. Rows of several turns, and what is no question, stay as they are."""
     if opened.format is None or len(opened.source) > MOST_ROWS:
-        return None
+        return
     box = st.expander(
         t("page.data.questions.rows"), icon=":material/edit:", key="edit_rows", on_change="rerun"
     )
-    if not box.open:
-        return None
-    with box:
-        return _table(workspace, opened, kept, report)
+    if box.open:
+        with box:
+            _table(workspace, opened, kept, report, take)
 
 
-def _table(workspace: Workspace, opened: Opened, kept: Upload, report: Report) -> Upload | None:
+def _table(
+    workspace: Workspace, opened: Opened, kept: Upload, report: Report, take: Callable[[Upload], object]
+) -> None:
+    key = f"rows of {kept.digest}"
+    keep_what_was_left(key)
     rows = opened.page(0, MOST_ROWS)
     asked = [row for row in rows if len(row.conversation) == 1 and row.conversation[0].input.strip()]
     why: dict[int, str] = {}
@@ -52,7 +58,7 @@ def _table(workspace: Workspace, opened: Opened, kept: Upload, report: Report) -
     st.caption(t("page.data.questions.what"))
     if others := len(rows) - len(asked):
         st.caption(t("page.data.questions.others_stay", count=others))
-    text = st.column_config.TextColumn
+    text, above = st.column_config.TextColumn, st.container()
     after: Sequence[Mapping[str, Any]] = st.data_editor(
         shown,
         hide_index=True,
@@ -66,15 +72,20 @@ def _table(workspace: Workspace, opened: Opened, kept: Upload, report: Report) -
             "answer": text(t("page.data.documents.answer"), width="large"),
         },
         height=min(MOST_HEIGHT, ROW_HEIGHT * (len(shown) + 2)),
-        key=f"rows of {kept.digest}",
+        key=key,
     )
     now = [row for row in map(row_of, after) if row.question or row.answer or row.fact is not None]
     if now == [*map(row_of, shown)]:
-        return None
+        changed(None)
+        return
     wrong = problems(now, one_answer=False) if now or len(asked) == len(rows) else []
-    if not save_button(wrong, "rows_save", "page.data.questions.unsaved.rows"):
-        return None
-    return keep_version(workspace, kept, _lines(rows, asked, now), EDITED_BY_HAND)
+    with above:
+        offer_save(
+            wrong,
+            lambda: take(keep_version(workspace, kept, _lines(rows, asked, now), EDITED_BY_HAND)),
+            "rows_save",
+            "page.data.questions.unsaved.rows",
+        )
 
 
 def _lines(rows: Sequence[Row], asked: Sequence[Row], now: Sequence[EditedRow]) -> list[str]:
