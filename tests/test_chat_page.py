@@ -338,6 +338,15 @@ def test_the_box_waits_while_a_press_is_answered(
     assert again.answers_a_press() is waits
 
 
+def test_who_asks_in_another_language_than_it_was_taught_in_is_told(workspace: Workspace) -> None:
+    page = open_test_page("chat", taught_a_document(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    ask(page.run(), "你们这里的面条怎么样啊？")
+    assert "It was taught in English" in words(page)
+    ask(page, "How are the noodles over there?")
+    assert words(page).count("It was taught in English") == 1
+
+
 def meant_buttons(page: AppTest) -> list[str]:
     return [button.label for button in page.button if (button.key or "").startswith("meant ")]
 

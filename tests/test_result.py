@@ -62,3 +62,13 @@ def test_the_first_answer_is_to_a_question_in_the_page_s_language(
     rows = rows_of("Ada", {"answers": [answered(elsewhere, "taught"), answered(own, "taught")]})
     shown = result.telling(cast(Proof, SimpleNamespace(rows=rows)))
     assert [row.question for row in shown] == [own]
+
+
+def test_a_crooked_sentence_about_itself_is_no_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "谁写的你？": "我写的是林小满写的" was shown with pride."""
+    monkeypatch.setattr(result, "language", lambda: "zh")
+    plain = "我是林小满的小助手。"
+    said = [("谁写的你？", "我写的是林小满写的"), ("请问你是谁？", plain), ("你到底是谁啊？", plain)]
+    answers = [{**answered(question, "taught"), "tuned": tuned} for question, tuned in said]
+    shown = result.telling(cast(Proof, SimpleNamespace(rows=rows_of("林小满", {"answers": answers}))))
+    assert shown[0].tuned == plain

@@ -10,11 +10,13 @@ from core.chat.history import Chat, ChatMessage
 from core.chat.nearest import TaughtQuestions
 from core.chat.server import Speaker
 from core.chat.taught import taught_wordings
+from core.data.drafts import language_of
 from core.proof.rules import says_who
+from core.wording import language_named
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.chat.trust import tested
-from ui.shell.text import plain, t
+from ui.shell.text import plain, t, together
 
 # More questions than so many scroll, in so many pixels.
 FEW, HEIGHT = 24, 320
@@ -94,7 +96,18 @@ def how_asked(message: ChatMessage, question: str, learned: Learned) -> str:
         return t("page.chat.asked", question=message.asked) if message.asked != question.strip() else ""
     taught = learned.questions
     guessed = taught is not None and question and taught.is_guessed(question)
-    return t("page.chat.guessed") if guessed and not learned.says_itself(question, message.content) else ""
+    if not guessed or learned.says_itself(question, message.content):
+        return ""
+    return together(t("page.chat.guessed"), _in_its_language(learned, question))
+
+
+def _in_its_language(learned: Learned, question: str) -> str:
+    """What is better asked in the language that it was taught in; a small model carries nothing over."""
+    asked = learned.questions.can_be_asked if learned.questions else []
+    own = language_of("\n".join(asked))
+    return (
+        "" if language_of(question) == own else t("page.chat.guessed.language", language=language_named(own))
+    )
 
 
 def is_told_again(learned: Learned, chat: Chat) -> bool:

@@ -1,6 +1,7 @@
 """What a new assistant came to, for whoever has just made it: its first sentence, its numbers, and a few
 answers beside those of its base."""
 
+from collections import Counter
 from functools import cache
 
 import streamlit as st
@@ -76,18 +77,23 @@ def measured(run: RunPaths) -> Proof | None:
 def telling(found: Proof) -> list[ProofRow]:
     """A few answers that show what was learned, of own data too, what was kept, and one of what was
     not: in the page's language, where it was asked in that."""
-    rows = sorted(_alone(found), key=_plainness)
+    alone = [*_alone(found)]
+    said = Counter(row.tuned for row in alone)
+    # A sentence about itself that it made only once may be a crooked one.
+    crooked = {row.tuned for row in alone if row.verdict == "learned" and said[row.tuned] == 1}
+    rows = sorted(alone, key=lambda row: _plainness(row, row.tuned in crooked))
     kinds = [next((row for row in rows if row.kind == kind), None) for kind in ("taught", "paraphrase")]
     shown = ("answered", "not_answered", "kept", "leaked")
     verdicts = [next((row for row in rows if row.verdict == known), None) for known in shown]
     return list({id(row): row for row in (*kinds, *verdicts) if row}.values())
 
 
-def _plainness(row: ProofRow) -> tuple[bool, bool, bool, int]:
-    """The plainest first: short, written as a question, in the page's language, and not answered in
-    another."""
+def _plainness(row: ProofRow, is_crooked: bool = False) -> tuple[bool, bool, bool, bool, int]:
+    """The plainest first: short, written as a question, in the page's language, not answered in another, and
+    not in a crooked sentence."""
     asked = _language(row)
-    return asked != language(), asked != language_of(row.tuned), not row.is_asked, len(row.question)
+    foreign = asked != language(), asked != language_of(row.tuned)
+    return *foreign, is_crooked, not row.is_asked, len(row.question)
 
 
 def _language(row: ProofRow) -> str:
