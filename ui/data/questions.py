@@ -73,10 +73,10 @@ def offer_save(wrong: Sequence[RowProblem], keep: Callable[[], object], key: str
     if wrong:
         st.error("  \n".join(one.text() for one in wrong), icon=":material/error:")
     label = t("page.data.questions.save")
+    st.caption(t(unsaved))  # the table's own buttons lie over the end of what stands above it
     if st.button(label, type="primary", icon=":material/save:", disabled=bool(wrong), key=key):
         keep_changes()
         st.rerun()
-    st.caption(t(unsaved))
 
 
 def row_of(row: Mapping[str, Any]) -> EditedRow:
