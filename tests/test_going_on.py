@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import JobRunning, MissingArtefact, RecipeChanged
+from core.errors import DamagedCheckpoint, JobRunning, MissingArtefact, RecipeChanged
 from core.jobs.curves import read_curve, time_folders
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
@@ -203,7 +203,7 @@ def start_both(run: RunPaths) -> list[Exception]:
         together.wait()
         try:
             train.start(run, resume)
-        except (JobRunning, MissingArtefact) as error:
+        except (JobRunning, MissingArtefact, DamagedCheckpoint) as error:  # gone where the other has ended
             refused.append(error)
 
     threads = [threading.Thread(target=press, args=(resume,)) for resume in (last, None)]
