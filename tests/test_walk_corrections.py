@@ -37,6 +37,17 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     end_leftovers(tmp_path)
 
 
+@pytest.fixture
+def page(browser: Browser, workspace: Workspace) -> Iterator[Page]:
+    """The table, its first question changed and not saved."""
+    with Dashboard(workspace.root, "--no-token", **FAKE) as server:
+        found = tab(browser)
+        open_the_table(found, server, workspace)
+        change_the_first_question(found)
+        yield found
+        found.context.close()
+
+
 def open_the_table(page: Page, server: Dashboard, workspace: Workspace) -> None:
     page.goto(server.url())
     settle(page)
@@ -64,51 +75,34 @@ def kept(workspace: Workspace) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["its button", "the navigation", "a look at another page"])
-def test_a_correction_is_kept_however_the_table_is_left(
-    browser: Browser, workspace: Workspace, way: str
-) -> None:
-    with Dashboard(workspace.root, "--no-token", **FAKE) as server:
-        page = tab(browser)
-        open_the_table(page, server, workspace)
-        change_the_first_question(page)
-        if way == "a look at another page":
-            page.get_by_role("link", name="Config").click()
-            settle(page)
-            page.get_by_role("link", name="Data").click()
-            expect(page.get_by_text("You have changed questions")).to_be_visible()
-        elif way == "the navigation":
-            page.get_by_role("link", name="Start", exact=True).click()
-        else:
-            page.get_by_role("button", name="Back to Start").click()
-        if way != "a look at another page":
-            expect(page.get_by_text("as you changed it in the table")).to_be_visible()
-        assert [NEW in one for one in kept(workspace)] == [True]
-        assert not re.search("Traceback", page.content())
-        page.context.close()
-
-
-@pytest.mark.slow
-def test_a_correction_is_taught_by_what_is_made_of_the_table(browser: Browser, workspace: Workspace) -> None:
-    with Dashboard(workspace.root, "--no-token", **FAKE) as server:
-        page = tab(browser)
-        open_the_table(page, server, workspace)
-        change_the_first_question(page)
-        page.get_by_role("button", name="Prepare the data").click()
-        until(lambda: list(workspace.runs.glob("*/data.json")), patience=120)
-        (about,) = workspace.runs.glob("*/data.json")
-        given = read_json(about) or {}
-        assert NEW in Path(given["source"]).read_text(encoding="utf-8")
-        page.context.close()
-
-
-@pytest.mark.slow
-def test_what_was_changed_and_put_back_makes_no_version(browser: Browser, workspace: Workspace) -> None:
-    with Dashboard(workspace.root, "--no-token", **FAKE) as server:
-        page = tab(browser)
-        open_the_table(page, server, workspace)
-        change_the_first_question(page)
-        change_the_first_question(page, "How much is Soup?")
+def test_a_correction_is_kept_however_the_table_is_left(page: Page, workspace: Workspace, way: str) -> None:
+    if way == "a look at another page":
+        page.get_by_role("link", name="Config").click()
+        settle(page)
+        page.get_by_role("link", name="Data").click()
+        expect(page.get_by_text("You have changed questions")).to_be_visible()
+    elif way == "the navigation":
+        page.get_by_role("link", name="Start", exact=True).click()
+    else:
         page.get_by_role("button", name="Back to Start").click()
-        expect(page.get_by_label("Whose assistant?")).to_be_visible()
-        assert not kept(workspace)
-        page.context.close()
+    if way != "a look at another page":
+        expect(page.get_by_text("as you changed it in the table")).to_be_visible()
+    assert [NEW in one for one in kept(workspace)] == [True]
+    assert not re.search("Traceback", page.content())
+
+
+@pytest.mark.slow
+def test_a_correction_is_taught_by_what_is_made_of_the_table(page: Page, workspace: Workspace) -> None:
+    page.get_by_role("button", name="Prepare the data").click()
+    until(lambda: list(workspace.runs.glob("*/data.json")), patience=120)
+    (about,) = workspace.runs.glob("*/data.json")
+    given = read_json(about) or {}
+    assert NEW in Path(given["source"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_what_was_changed_and_put_back_makes_no_version(page: Page, workspace: Workspace) -> None:
+    change_the_first_question(page, "How much is Soup?")
+    page.get_by_role("button", name="Back to Start").click()
+    expect(page.get_by_label("Whose assistant?")).to_be_visible()
+    assert not kept(workspace)

@@ -47,6 +47,7 @@ _OF_EACH = re.compile(
     rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}(?:\d{{1,4}}[张个只支片])?|[大中小][份杯碗盘]|\d{{1,3}}[次张节课份页])"
     r"|(?P<key_en>[A-Za-z][A-Za-z -]+) (?P<each_en>add|plus)"
 )
+# "驱虫药 体外": a thing and its kind.
 _KIND = re.compile(rf"(?P<key>[{HAN}]{{2,10}})\s+(?P<kind>[{HAN}]{{1,4}})")
 # "雨伞 修骨架3块": what is tight before a price is of the price.
 _OF_PART = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>\d*[{HAN}]+)")

@@ -92,6 +92,7 @@ _ONE_OF_ROW = re.compile(
 _ENDS_IN_TIME = re.compile(r"(?:早上?|晚上?|[上下中]午|凌晨|夜里)\d{0,2}$|[早晚]\d")
 # "室内 899 / 外景 1599", "C1手动 3280   C2自动 3680"; behind a comma it is of the same ("Roses 3, dozen 30").
 _OR = re.compile(r"\s[/／]\s|\s{2,}|\t+|\s*[;；]\s*")
+# Where one of those has another price in it, as "可乐5 酸梅汤6元", a line is parted in another way.
 _PRICE_WITHIN = re.compile(rf"[{HAN}]\d")
 # "彩色A4 1.5 A3 3": one thing in several sizes.
 _ONE_SIZE = rf"[A-Z]\d{{1,2}}\s?{_NUMBER}"
